@@ -1,0 +1,97 @@
+# Everything that a person or CI does with this project. `make` alone says what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+STACK ?= local
+AIRFLOW ?=
+PYTHON := .venv/bin/python
+
+.PHONY: help
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.venv/ready: requirements.txt requirements-dev.txt
+	@echo "setting up .venv (Python packages)"
+	@testbed/venv.sh
+	@touch $@
+
+.PHONY: up
+up: .venv/ready ## Bring STACK (local) up: cluster, images, Airflow, a DAG run. Root for the testbed's cluster
+	@$(PYTHON) -m ops up --stack=$(STACK)
+
+.PHONY: preview
+preview: .venv/ready ## Show what `make up` would change in STACK
+	@$(PYTHON) -m ops preview --stack=$(STACK)
+
+.PHONY: down
+down: .venv/ready ## Stop STACK; with DELETE=1 also delete its data
+	@$(PYTHON) -m ops down --stack=$(STACK) $(if $(DELETE),--delete)
+
+.PHONY: status
+status: .venv/ready ## What runs in STACK, what it uses, what is wrong
+	@$(PYTHON) -m ops status --stack=$(STACK)
+
+.PHONY: password
+password: .venv/ready ## Print the administrator's password of AIRFLOW (the first one) in STACK
+	@$(PYTHON) -m ops password --stack=$(STACK) --airflow=$(AIRFLOW)
+
+.PHONY: kubeconfig
+kubeconfig: .venv/ready ## Print the path of STACK's kubeconfig, for kubectl and pulumi
+	@$(PYTHON) -m ops kubeconfig --stack=$(STACK)
+
+.PHONY: dump
+dump: .venv/ready ## Write the database of AIRFLOW (the first one) in STACK to FILE
+	@$(PYTHON) -m ops dump --stack=$(STACK) --airflow=$(AIRFLOW) --file='$(FILE)'
+
+.PHONY: recover
+recover: .venv/ready ## Rebuild AIRFLOW in STACK from DUMP and the Fernet keys in KEYS (docs/recovery.md)
+	@$(PYTHON) -m ops recover --stack=$(STACK) --airflow=$(AIRFLOW) --dump='$(DUMP)' --keys='$(KEYS)'
+
+.PHONY: costs
+costs: .venv/ready ## What STACK costs a month by list prices
+	@$(PYTHON) -m ops costs --stack=$(STACK)
+
+.PHONY: test
+test: lint test-fast test-dags test-go test-cluster ## Everything: linters, unit, DAGs, engine, and a running Airflow (root)
+
+.PHONY: test-fast
+test-fast: .venv/ready ## Unit and engine tests: no cluster, no root
+	@$(PYTHON) -m pytest -q --numprocesses=2 --dist=loadscope tests/unit tests/engine
+
+.PHONY: test-cluster
+test-cluster: .venv/ready ## A running Airflow and the testbed itself, side by side on clusters of their own (root)
+	@echo "cluster tests: two suites side by side; each prints when it has ended"
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target test-platform test-testbed
+
+.PHONY: test-platform
+test-platform: .venv/ready
+	@$(PYTHON) -m pytest -q $(wildcard tests/cluster/test_platform*.py)
+
+.PHONY: test-testbed
+test-testbed: .venv/ready
+	@$(PYTHON) -m pytest -q $(filter-out tests/cluster/test_platform%,$(wildcard tests/cluster/test_*.py))
+
+.PHONY: test-go
+test-go: .venv/ready
+	@go=$$($(PYTHON) -m testbed.system)/go && cd testbed/cluster/netpol && "$$go" vet ./... && "$$go" test ./...
+
+.PHONY: test-dags
+test-dags: .venv/ready ## Every DAG imports, has an owner, a description, retries, a time-out; no cluster, no root
+	@python=$$($(PYTHON) -m testbed.images.airflow_venv) && cd dags-image && "$$python" -m pytest -q tests
+
+.PHONY: bench
+bench: .venv/ready ## How long the offline preview of STACK=prod takes
+	@$(PYTHON) -m bench.offline_preview $(if $(filter local,$(STACK)),prod,$(STACK))
+
+.PHONY: lint
+lint: .venv/ready ## Formatting, linters, strict type checks, workflows, shell scripts, Dockerfiles
+	@.venv/bin/ruff format --check --quiet .
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/pyright --project pyproject.toml
+	@.venv/bin/shellcheck $$(git ls-files '*.sh' .ci/run)
+	@.venv/bin/hadolint dags-image/Dockerfile
+	@gofmt=$$($(PYTHON) -m testbed.system)/gofmt && test -z "$$(git ls-files '*.go' | xargs "$$gofmt" -l | tee /dev/stderr)"
+
+.PHONY: format
+format: .venv/ready ## Format the code
+	@.venv/bin/ruff format --quiet .
+	@.venv/bin/ruff check --quiet --fix .
