@@ -1,0 +1,3 @@
+module airflow-platform/testbed/cluster/pause
+
+go 1.25

@@ -1,0 +1,3 @@
+module airflow-platform/testbed/cluster/testimage
+
+go 1.25

@@ -1,0 +1,77 @@
+"""``python -m testbed.images list | build [NAME …] | lock``: look at the images, build them, lock their packages."""
+
+import argparse
+import sys
+
+from uv import find_uv_bin
+
+from testbed.build import run
+from testbed.images import REPO, Image
+from testbed.images.dags import NAME, dags_image
+from testbed.images.recipes import RECIPES, image
+from testbed.images.version import dags_version
+from testbed.progress import Failure, Progress
+
+DEBIAN_PYTHON = "3.11.2"
+"""What the stand-in's packages are resolved for: some need one package more there than on a newer 3.11."""
+BASE_LOCK = "testbed/images/airflow/requirements.lock"
+NAMES = (*RECIPES, NAME)
+LOCKS: dict[str, tuple[str, ...]] = {
+    "testbed/images/airflow/requirements": ("--python-version", DEBIAN_PYTHON),
+    "dags-image/requirements": ("--universal", "--python-version", "3.11", "--constraints", BASE_LOCK),
+    "dags-image/tests/requirements": ("--universal", "--python-version", "3.11", "--constraints", BASE_LOCK),
+}
+"""Each lock with uv's arguments. The DAGs' must agree with the base image, and hold for its Python, 3.11 or later."""
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command; exit code 0, or 1 with the reason on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m testbed.images", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="names of the images that can be built")
+    build = commands.add_parser("build", help="build images (all, unless named) and print their archives")
+    build.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
+    commands.add_parser("lock", help="make the requirements.lock files anew from requirements.in")
+    chosen = parser.parse_args(arguments)
+    progress = Progress()
+    try:
+        if chosen.command == "list":
+            print("\n".join(NAMES))
+        elif chosen.command == "build":
+            for name in chosen.names or NAMES:
+                made = build_one(progress, name)
+                print(f"{made.reference}\t{made.archive}\t{made.archive.stat().st_size // 1_000_000} MB")
+        else:
+            lock_all(progress)
+    except Failure as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    return 0
+
+
+def build_one(progress: Progress, name: str) -> Image:
+    """Build the image of this short name."""
+    if name not in NAMES:
+        raise Failure(f"there is no image {name}. Mend: choose from {', '.join(NAMES)}.")
+    if name == NAME:
+        return dags_image(progress, REPO, dags_version(REPO))
+    return image(progress, RECIPES[name])
+
+
+def lock_all(progress: Progress) -> None:
+    """Make every lock anew. Versions that a lock pins already stay while its requirements.in allows them."""
+    for name, extra in LOCKS.items():
+        with progress.step(f"locking {name}.in"):
+            run(
+                [
+                    *(find_uv_bin(), "pip", "compile", "--quiet", "--generate-hashes"),
+                    *("--custom-compile-command", "python -m testbed.images lock", *extra),
+                    *("--output-file", f"{name}.lock", f"{name}.in"),
+                ],
+                progress,
+                cwd=REPO,
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,129 @@
+"""The images that the stack ``local`` needs, each from Debian and PyPI packages, each cached as an archive.
+
+An image of a program that no registry serves (git-sync, fluentd, …) becomes one more entry of ``RECIPES``.
+"""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+from uv import find_uv_bin
+
+from testbed.build import cached, key_of
+from testbed.images.buildah import Buildah, buildah
+from testbed.images.rootfs import rootfs
+from testbed.images.wheels import wheels
+from testbed.progress import Progress
+
+HERE = Path(__file__).parent
+PREFIX = "localhost/airflow-platform"
+"""Before every image's name: no registry has this name, so nothing can be pulled by mistake."""
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that was built: its short ``name``, its full ``reference``, and a Docker archive (tar) that holds it."""
+
+    name: str
+    reference: str
+    archive: Path
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How an image is made: ``<name>/Containerfile`` here, on top of Debian ``packages``.
+
+    ``hooks`` run while Debian's part is made (see :func:`rootfs`). Where ``<name>/requirements.lock`` exists, the build
+    finds its wheels, the lock and ``uv`` in ``/build``.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    hooks: tuple[str, ...] = ()
+    arguments: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """The build's context."""
+        return HERE / self.name
+
+    @property
+    def lock(self) -> Path | None:
+        """The Python packages, if it has any."""
+        path = self.folder / "requirements.lock"
+        return path if path.exists() else None
+
+
+def pinned_version(requirements: Path, package: str) -> str:
+    """The version of ``package`` that a requirements file pins."""
+    found = re.search(rf"^{re.escape(package)}==(\S+)", requirements.read_text(), re.MULTILINE)
+    if not found:
+        raise LookupError(f"{requirements} doesn't pin {package}")
+    return found[1]
+
+
+AIRFLOW_BASE = Recipe(
+    "airflow",
+    ("python3", "python3-venv", "ca-certificates", "dumb-init", "netbase", "tzdata"),
+    arguments={"AIRFLOW_VERSION": pinned_version(HERE / "airflow/requirements.in", "apache-airflow")},
+)
+POSTGRES = Recipe(
+    "postgres",
+    ("postgresql-15", "libnss-wrapper", "tzdata"),
+    hooks=(
+        # 999 as in the official image, and no cluster made at installation
+        'echo "postgres:x:999:" >> "$1/etc/group"',
+        'echo "postgres:x:999:999:PostgreSQL:/var/lib/postgresql:/bin/bash" >> "$1/etc/passwd"',
+        'mkdir -p "$1/etc/postgresql-common"',
+        'echo "create_main_cluster = false" > "$1/etc/postgresql-common/createcluster.conf"',
+    ),
+)
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (AIRFLOW_BASE, POSTGRES)}
+
+
+def image(progress: Progress, recipe: Recipe) -> Image:
+    """The image of ``recipe``, built where its files, packages or wheels changed. Its tag is a hash of these."""
+    inputs: dict[str, str | bytes | Path] = {
+        "folder": recipe.folder,
+        "packages": " ".join(recipe.packages),
+        "hooks": "\n".join(recipe.hooks),
+        "arguments": repr(sorted(recipe.arguments.items())),
+        "uv": installed_version("uv") if recipe.lock else "",
+    }
+    reference = f"{PREFIX}/{recipe.name}:{key_of(inputs)}"
+
+    def build(folder: Path) -> None:
+        debian = rootfs(progress, recipe.name, recipe.packages, recipe.hooks)
+        volumes = []
+        if recipe.lock:
+            wheels_folder = wheels(progress, recipe.lock)
+            volumes = [
+                f"{find_uv_bin()}:/build/uv:ro",
+                f"{wheels_folder}:/build/wheels:ro",
+                f"{recipe.lock}:/build/requirements.lock:ro",
+            ]
+        with tempfile.TemporaryDirectory(dir=folder) as scratch, buildah(progress) as builder:
+            context = Path(scratch)
+            for file in recipe.folder.iterdir():
+                if file.is_file():
+                    shutil.copy(file, context)
+            (context / "rootfs.tar").hardlink_to(debian)
+
+            def make() -> None:
+                builder.build(context / "Containerfile", context, reference, recipe.arguments, volumes)
+                builder.save(reference, folder / "image.tar")
+
+            builder.whole(make)
+
+    title = f"building the image {recipe.name}"
+    return Image(recipe.name, reference, cached(f"image-{recipe.name}", inputs, build, progress, title) / "image.tar")
+
+
+def ensure_stored(builder: Buildah, made: Image) -> None:
+    """Have ``made`` in the storage, where images that are built on it look for it."""
+    if not builder.has(made.reference):
+        builder.load(made.archive, made.reference)
