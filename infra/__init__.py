@@ -1,0 +1,1 @@
+"""The program: settings on the left, the composed environment on the right."""

@@ -1,0 +1,310 @@
+"""Composes one environment, top to bottom: what is on Google Cloud, the way to the cluster, database, Airflows."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+import pulumi_random as random
+
+from components.airflow import (
+    Airflow,
+    AirflowArgs,
+    DagImage,
+    DatabaseServer,
+    ElasticsearchLogs,
+    Executor,
+    GcsLogs,
+    GivenSecrets,
+    Rotations,
+    TaskLogStore,
+    VolumeLogs,
+)
+from components.airflow.args import BakedDags, DagSource
+from components.airflow.git_sync import GitSync
+from components.auth_proxy import HOST, PORT, AuthProxy
+from components.database_administration import DatabaseAdministration, DatabaseAdministrationArgs
+from components.gcp.images import ImageMissingError, require_images
+from components.gcp.naming import IMAGES_REPOSITORY, PULL_THROUGH
+from components.gcp.node_pools import POOL_LABEL, TASK_POOL_LABEL
+from components.postgresql import ADMINISTRATOR, Postgresql, PostgresqlArgs
+from components.versions import ImageSource
+from components.workload import Nodes
+from infra.google_cloud import GoogleCloud, Home, Instance
+from infra.settings import (
+    AirflowSettings,
+    CloudSqlDatabase,
+    ElasticsearchTaskLogs,
+    ExistingDatabase,
+    GcsTaskLogs,
+    GkeCluster,
+    InClusterDatabase,
+    KubeconfigCluster,
+    ProvidedSecrets,
+    Settings,
+    VolumeTaskLogs,
+    organisation_of,
+)
+from infra.settings.airflow import GitSyncDags
+from infra.settings.planning import connection_share
+
+DAGS_IMAGE = "dags"
+
+
+@dataclass(frozen=True)
+class Kubernetes:
+    """The cluster of an environment, whoever made it."""
+
+    provider: kubernetes.Provider
+    workload_pool: str = ""
+    ready: tuple[pulumi.Resource, ...] = ()
+    """What must be there before its service accounts can act as Google's."""
+
+
+def deploy(settings: Settings, environment: str) -> None:
+    """Registers every resource of the ``environment`` that ``settings`` describe, and exports its outputs.
+
+    Raises pulumi.RunError where an image is missing; nothing has been registered then.
+    """
+    images = image_source(settings)
+    dag_images = {airflow.name: dag_image(airflow, settings) for airflow in settings.airflows}
+    google = GoogleCloud(settings, settings.google, environment) if settings.google else None
+    if google:
+        try:
+            require_images([image.reference for image in dag_images.values()], google.provider)
+        except ImageMissingError as error:
+            raise pulumi.RunError(str(error)) from None
+        google.address()
+    cluster, instance = _foundations(settings, google)
+    opts = pulumi.ResourceOptions(provider=cluster.provider)
+    checksum_key = random.RandomPassword("checksum-key", length=32, special=False).result
+
+    escrowed: dict[str, pulumi.Output[str]] = {}
+    if isinstance(settings.database, InClusterDatabase):
+        database = _in_cluster_database(settings, settings.database, images, checksum_key, opts)
+    elif google and instance:
+        bootstrap = google.bootstrap_identity(instance, cluster.workload_pool, cluster.ready)
+        database = _instance(settings, instance, bootstrap, images, checksum_key, opts)
+        escrowed["database-administrator"] = instance.administrator_password
+    else:
+        raise AssertionError("the settings let no database on Google Cloud pass without 'google'")
+    airflows: dict[str, Airflow] = {}
+    for asked in settings.airflows:
+        home = google.home(asked, instance, cluster.workload_pool, cluster.ready) if google else None
+        airflow = Airflow(
+            asked.name,
+            AirflowArgs(
+                executor=Executor(asked.executor),
+                image=dag_images[asked.name],
+                dags=_dag_source(asked, images),
+                database=database,
+                task_logs=_log_store(asked, home),
+                checksum_key=checksum_key,
+                environment=environment,
+                base_url=asked.base_url,
+                admin_user=asked.admin_user,
+                admin_email=asked.admin_email,
+                parallelism=asked.parallelism,
+                connection_limit=connection_share(settings.max_connections, len(settings.airflows)),
+                identity=home.identity if home else None,
+                nodes=_component_nodes(settings),
+                task_nodes=_task_nodes(settings, asked),
+                xcom_bucket=home.bucket if home and asked.large_xcoms else None,
+                rotations=Rotations(**asked.rotations.model_dump()),
+                given=_given(settings.secrets.get(asked.name, ProvidedSecrets())),
+                protect=not settings.ephemeral,
+            ),
+            opts,
+        )
+        airflows[asked.name] = airflow
+        escrowed[f"fernet-key-{asked.name}"] = airflow.fernet_key
+    if google:
+        google.escrow(escrowed)
+    pulumi.export(
+        "airflows",
+        {
+            name: {
+                "namespace": airflow.namespace,
+                "url": airflow.url,
+                "adminUser": airflow.admin_user,
+                "adminSecret": airflow.admin_secret,
+                "dagsVersion": airflow.version,
+            }
+            for name, airflow in airflows.items()
+        },
+    )
+
+
+def image_source(settings: Settings) -> ImageSource:
+    """Where the platform's own images come from: on Google Cloud through the organisation's registry."""
+    return ImageSource(
+        mirror=settings.images.registry,
+        pull_through=organisation_of(settings.google).registry if settings.google else None,
+        repositories=PULL_THROUGH,
+        overrides=settings.images.overrides,
+    )
+
+
+def dag_image(airflow: AirflowSettings, settings: Settings) -> DagImage:
+    """The image that ``airflow`` runs; without a repository in the settings, the organisation's."""
+    repository = airflow.dags.repository
+    if repository is None:
+        assert settings.google is not None  # the settings see to it
+        repository = f"{organisation_of(settings.google).registry}/{IMAGES_REPOSITORY}/{DAGS_IMAGE}"
+    return DagImage(repository, airflow.dags.version, airflow.dags.digest)
+
+
+def _dag_source(airflow: AirflowSettings, images: ImageSource) -> DagSource:
+    dags = airflow.dags
+    if not isinstance(dags, GitSyncDags):
+        return BakedDags()
+    return GitSync(
+        image=images.reference("git-sync"),
+        repository=dags.git.repository,
+        ref=dags.git.ref,
+        subpath=dags.git.subpath,
+        depth=dags.git.depth,
+        username=dags.git.username or GitSync.username,
+        known_hosts=dags.git.known_hosts,
+        period_seconds=dags.period_seconds,
+        stale_worktree_seconds=dags.stale_worktree_seconds,
+        max_failures=dags.max_failures,
+        volume_size=dags.volume_size,
+    )
+
+
+def _foundations(settings: Settings, google: GoogleCloud | None) -> tuple[Kubernetes, Instance | None]:
+    """The cluster, and the Cloud SQL instance if there is one."""
+    instance = None
+    if google and isinstance(settings.cluster, GkeCluster):
+        placement = google.network()
+        made = google.cluster(settings.cluster, placement)
+        provider = _provider(
+            settings,
+            kubernetes.ProviderArgs(kubeconfig=made.kubeconfig, cluster_identifier=made.identifier),
+            made.ready,
+        )
+        cluster = Kubernetes(provider, made.workload_pool, made.ready)
+        if isinstance(settings.database, CloudSqlDatabase):
+            instance = google.database(settings.database, placement)
+    elif isinstance(settings.cluster, KubeconfigCluster):
+        given = settings.cluster
+        provider = _provider(
+            settings,
+            kubernetes.ProviderArgs(
+                kubeconfig=given.path,
+                context=given.context,
+                # Stable, so that another kubeconfig for the same cluster does not replace everything in it.
+                cluster_identifier=given.context,
+            ),
+        )
+        cluster = Kubernetes(provider, f"{google.google.project}.svc.id.goog" if google else "")
+    else:
+        raise AssertionError("the settings let no cluster on Google Cloud pass without 'google'")
+    if google and isinstance(settings.database, ExistingDatabase):
+        instance = google.existing_database(settings.database)
+    return cluster, instance
+
+
+def _provider(
+    settings: Settings, args: kubernetes.ProviderArgs, depends_on: tuple[pulumi.Resource, ...] = ()
+) -> kubernetes.Provider:
+    # By default the provider replaces ConfigMaps and Secrets on any change: pods would lose what they mount.
+    args.enable_config_map_mutable = True
+    args.enable_secret_mutable = True
+    # An engine that was killed may have made objects that its state does not know. Where the environment may be
+    # thrown away, they are taken over, fields and all; elsewhere a person decides whose they are.
+    args.upsert_existing_objects = settings.ephemeral
+    args.enable_patch_force = settings.ephemeral
+    return kubernetes.Provider("cluster", args, pulumi.ResourceOptions(depends_on=list(depends_on)))
+
+
+def _in_cluster_database(
+    settings: Settings,
+    asked: InClusterDatabase,
+    images: ImageSource,
+    checksum_key: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
+) -> DatabaseServer:
+    image = images.reference("postgres")
+    postgresql = Postgresql(
+        "postgresql",
+        PostgresqlArgs(
+            image=image,
+            checksum_key=checksum_key,
+            size=asked.size,
+            storage_class=asked.storage_class,
+            max_connections=asked.max_connections,
+            password_rotation=asked.administrator_password_rotation,
+            protect=not settings.ephemeral,
+        ),
+        opts,
+    )
+    return DatabaseServer(
+        host=postgresql.host,
+        port=postgresql.port,
+        namespace=postgresql.namespace,
+        administrator=ADMINISTRATOR,
+        administrator_secret=postgresql.administrator_secret,
+        administrator_checksum=postgresql.administrator_checksum,
+        client_image=image,
+    )
+
+
+def _instance(
+    settings: Settings,
+    instance: Instance,
+    bootstrap_identity: pulumi.Output[str],
+    images: ImageSource,
+    checksum_key: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
+) -> DatabaseServer:
+    administration = DatabaseAdministration(
+        "database",
+        DatabaseAdministrationArgs(instance.administrator_password, checksum_key, protect=not settings.ephemeral),
+        opts,
+    )
+    return DatabaseServer(
+        host=HOST,
+        port=PORT,
+        namespace=administration.namespace,
+        administrator=instance.administrator,
+        administrator_secret=administration.administrator_secret,
+        administrator_checksum=administration.administrator_checksum,
+        client_image=images.reference("postgres"),
+        proxy=AuthProxy(images.reference("cloud-sql-proxy"), instance.connection_name),
+        bootstrap_identity=bootstrap_identity,
+        owns_access=settings.database.owns_access if isinstance(settings.database, ExistingDatabase) else True,
+    )
+
+
+def _component_nodes(settings: Settings) -> Nodes | None:
+    return Nodes({POOL_LABEL: "airflow"}) if isinstance(settings.cluster, GkeCluster) else None
+
+
+def _task_nodes(settings: Settings, airflow: AirflowSettings) -> Nodes | None:
+    if not isinstance(settings.cluster, GkeCluster):
+        return None
+    pool = airflow.task_pool or next(iter(settings.cluster.task_pools))
+    return Nodes({TASK_POOL_LABEL: pool}, {TASK_POOL_LABEL: pool})
+
+
+def _log_store(airflow: AirflowSettings, home: Home | None) -> TaskLogStore:
+    match airflow.task_logs:
+        case VolumeTaskLogs() as logs:
+            return VolumeLogs(logs.size, logs.storage_class, logs.access_mode)
+        case GcsTaskLogs() as logs:
+            if logs.bucket is not None:
+                return GcsLogs(logs.bucket, logs.prefix)
+            assert home is not None  # the settings see to it
+            return GcsLogs(home.bucket, logs.prefix)
+        case ElasticsearchTaskLogs() as logs:
+            return ElasticsearchLogs(logs.url, logs.index_patterns)
+
+
+def _given(secrets: ProvidedSecrets) -> GivenSecrets:
+    given = {
+        name: pulumi.Output.secret(value.get_secret_value())
+        for name, value in ((field, getattr(secrets, field)) for field in type(secrets).model_fields)
+        if value is not None
+    }
+    return GivenSecrets(**given)

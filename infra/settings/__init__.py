@@ -1,0 +1,48 @@
+"""A stack's configuration as one frozen, typed object, checked whole before anything is created."""
+
+from infra.settings.airflow import (
+    AirflowSettings,
+    ElasticsearchTaskLogs,
+    Executor,
+    GcsTaskLogs,
+    ImageDags,
+    ProvidedSecrets,
+    Rotations,
+    VolumeTaskLogs,
+)
+from infra.settings.cloud_rules import organisation_of, own_network
+from infra.settings.cluster import GkeCluster, KubeconfigCluster, NodePool, TaskPool
+from infra.settings.database import CloudSqlDatabase, ExistingDatabase, InClusterDatabase
+from infra.settings.environment import Settings
+from infra.settings.google import ExistingNetwork, Google, OwnNetwork
+from infra.settings.load import PROJECT, SettingsError, load, parse
+from infra.settings.organisation import OrganisationStack
+
+__all__ = [
+    "PROJECT",
+    "AirflowSettings",
+    "CloudSqlDatabase",
+    "ElasticsearchTaskLogs",
+    "Executor",
+    "ExistingDatabase",
+    "ExistingNetwork",
+    "GcsTaskLogs",
+    "GkeCluster",
+    "Google",
+    "ImageDags",
+    "InClusterDatabase",
+    "KubeconfigCluster",
+    "NodePool",
+    "OrganisationStack",
+    "OwnNetwork",
+    "ProvidedSecrets",
+    "Rotations",
+    "Settings",
+    "SettingsError",
+    "TaskPool",
+    "VolumeTaskLogs",
+    "load",
+    "organisation_of",
+    "own_network",
+    "parse",
+]
