@@ -1,0 +1,1 @@
+"""What an environment is made of: Pulumi ComponentResources, a file a concern."""

@@ -1,0 +1,26 @@
+"""Apache Airflow 3 on Kubernetes."""
+
+from components.airflow.access import COMPONENT_ACCOUNTS
+from components.airflow.airflow import Airflow
+from components.airflow.args import AirflowArgs, DagImage, DatabaseServer, Executor, GivenSecrets, Identity, Rotations
+from components.airflow.database import bootstrap_account
+from components.airflow.task_logs import ElasticsearchLogs, GcsLogs, TaskLogStore, VolumeLogs
+from components.airflow.task_pod import SERVICE_ACCOUNT as TASK_ACCOUNT
+
+__all__ = [
+    "COMPONENT_ACCOUNTS",
+    "TASK_ACCOUNT",
+    "Airflow",
+    "AirflowArgs",
+    "DagImage",
+    "DatabaseServer",
+    "ElasticsearchLogs",
+    "Executor",
+    "GcsLogs",
+    "GivenSecrets",
+    "Identity",
+    "Rotations",
+    "TaskLogStore",
+    "VolumeLogs",
+    "bootstrap_account",
+]

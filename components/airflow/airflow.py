@@ -1,0 +1,89 @@
+"""One isolated Airflow: its namespace, secrets, database, configuration and running parts.
+
+Deliberately not here: the database server, the cluster and the way in, which several Airflows share.
+"""
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.airflow.access import grant_access
+from components.airflow.args import AirflowArgs, Executor
+from components.airflow.configuration import API_PORT, airflow_cfg, api_host, script
+from components.airflow.dags import dag_parts
+from components.airflow.database import bootstrap_database
+from components.airflow.jobs import Jobs
+from components.airflow.pods import CONFIG_MAP, Blueprint
+from components.airflow.secrets import ADMIN_SECRET, make_secrets
+from components.airflow.services import Services
+from components.airflow.task_logs import log_store
+from components.airflow.task_pod import pod_template_yaml
+from components.workload import RESTRICTED, checksum, metadata
+
+
+class Airflow(pulumi.ComponentResource):
+    """An Airflow in a namespace of its own, ``airflow-<name>``.
+
+    Everything that needs the schema waits for the migration Job; the returned outputs are known when all parts run.
+    """
+
+    namespace: pulumi.Output[str]
+    url: pulumi.Output[str]
+    """The api-server's address inside the cluster."""
+    admin_user: str
+    admin_secret: str = ADMIN_SECRET
+    """The Secret in ``namespace`` with the keys ``username`` and ``password``."""
+    version: str
+    """What the DAGs are: the image's version, or the branch or tag that is followed."""
+    fernet_key: pulumi.Output[str]
+    """Secret. Without it no stored connection or variable can be read again."""
+
+    def __init__(self, name: str, args: AirflowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("airflow-platform:airflow:Airflow", name, None, opts)
+        namespace_name = f"airflow-{name}"
+        namespace = kubernetes.core.v1.Namespace(
+            f"{name}-namespace",
+            metadata=metadata(namespace_name, own_labels=RESTRICTED),
+            # Deleting a namespace deletes all that is in it, volumes too.
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        self.namespace = namespace.metadata.name
+        self.admin_user = args.admin_user
+
+        secrets = make_secrets(name, args, self.namespace, self)
+        self.fernet_key = secrets.fernet_key
+        logs = log_store(args.task_logs, name, self.namespace, args.protect, self)
+        dags = dag_parts(name, args, self.namespace, self)
+        self.version = dags.version
+        launches_pods = args.executor is Executor.KUBERNETES
+        accounts = grant_access(name, self.namespace, self, launches_pods, args.identity)
+
+        files = {
+            "airflow.cfg": airflow_cfg(name, namespace_name, args, dags, logs.sections),
+            "webserver_config.py": script("webserver_config.py"),
+            "heartbeat.py": script("heartbeat.py"),
+            "create_admin.py": script("create_admin.py"),
+        }
+        if launches_pods:
+            files["pod-template.yaml"] = pod_template_yaml(name, args, dags, logs)
+        config = kubernetes.core.v1.ConfigMap(
+            f"{name}-config",
+            metadata=metadata(CONFIG_MAP, self.namespace),
+            data=files,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        blueprint = Blueprint(name, args, secrets, logs, dags, checksum(args.checksum_key, *files.values()))
+
+        bootstrapped = bootstrap_database(name, args, secrets, self)
+        mounted = [config, *secrets.resources, *logs.depends_on, *dags.depends_on]
+        jobs = Jobs(blueprint, self.namespace, accounts.components, self)
+        migrated = jobs.migrate([bootstrapped, *mounted])
+        jobs.create_admin([migrated])
+
+        services = Services(blueprint, self.namespace, accounts, self, [migrated])
+        api = services.api_server()
+        services.scheduler()
+        services.dag_processor()
+        services.triggerer()
+
+        self.url = api.id.apply(lambda _: f"http://{api_host(namespace_name)}:{API_PORT}")
+        self.register_outputs({"namespace": self.namespace, "url": self.url, "version": self.version})

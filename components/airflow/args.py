@@ -1,0 +1,142 @@
+"""What one Airflow is made from."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import pulumi
+
+from components.airflow.git_sync import GitSync
+from components.airflow.sizing import SMALL, Sizing
+from components.airflow.task_logs import TaskLogStore
+from components.auth_proxy import AuthProxy
+from components.workload import Nodes
+
+
+class Executor(StrEnum):
+    """How an Airflow runs its tasks."""
+
+    KUBERNETES = "KubernetesExecutor"
+    LOCAL = "LocalExecutor"
+
+
+@dataclass(frozen=True)
+class DatabaseServer:
+    """A PostgreSQL server and the administrator that may make roles and databases on it.
+
+    ``administrator_secret`` is a Secret in ``namespace`` with the key ``password``; bootstrap Jobs run in that
+    namespace, so that no Airflow's namespace ever holds it. ``administrator_checksum`` changes with that password.
+    """
+
+    host: pulumi.Input[str]
+    port: int
+    namespace: pulumi.Input[str]
+    administrator: str
+    administrator_secret: str
+    administrator_checksum: pulumi.Input[str]
+    client_image: str
+    """An image with ``psql``."""
+    proxy: AuthProxy | None = None
+    """Runs beside everything that uses the server; ``host`` and ``port`` are then the proxy's."""
+    bootstrap_identity: pulumi.Input[str] | None = None
+    """The e-mail of Google's service account that bootstrap Jobs act as."""
+    owns_access: bool = True
+    """Whether the right to connect is taken from everybody on the server's other databases, too."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """E-mails of Google's service accounts that an Airflow acts as: its ``components``, and its ``tasks``."""
+
+    components: pulumi.Input[str]
+    tasks: pulumi.Input[str]
+
+
+@dataclass(frozen=True)
+class Rotations:
+    """How often each generated secret has been made anew: a raised number makes it anew once more."""
+
+    database_password: int = 0
+    admin_password: int = 0
+    api_secret_key: int = 0
+    jwt_secret: int = 0
+
+
+@dataclass(frozen=True)
+class GivenSecrets:
+    """Secrets that are not to be generated. Each is a secret Output, or None."""
+
+    database_password: pulumi.Output[str] | None = None
+    admin_password: pulumi.Output[str] | None = None
+    fernet_key: pulumi.Output[str] | None = None
+    api_secret_key: pulumi.Output[str] | None = None
+    jwt_secret: pulumi.Output[str] | None = None
+    elasticsearch_user: pulumi.Output[str] | None = None
+    elasticsearch_password: pulumi.Output[str] | None = None
+    git_token: pulumi.Output[str] | None = None
+    git_ssh_key: pulumi.Output[str] | None = None
+
+
+@dataclass(frozen=True)
+class DagImage:
+    """The image with Airflow, what the DAGs need and, if they are baked, the DAGs. ``version`` labels every pod."""
+
+    repository: str
+    version: str
+    digest: str | None = None
+
+    @property
+    def reference(self) -> str:
+        """Repository with the digest where there is one, else with the version as tag."""
+        return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.version}"
+
+
+@dataclass(frozen=True)
+class BakedDags:
+    """DAGs in the image: new ones are a new image."""
+
+
+DagSource = BakedDags | GitSync
+
+
+@dataclass(frozen=True)
+class AirflowArgs:
+    """Arguments of ``Airflow``.
+
+    ``checksum_key`` keys the checksums that roll pods when what they mount changes. ``connection_limit`` is the number
+    of database connections that this Airflow's role may hold. ``protect`` keeps what can't be made again from deletion.
+    """
+
+    # required
+    executor: Executor
+    image: DagImage
+    database: DatabaseServer
+    task_logs: TaskLogStore
+    checksum_key: pulumi.Output[str]
+
+    # contents
+    dags: DagSource = field(default_factory=BakedDags)
+
+    # people
+    environment: str = "airflow"
+    """Shown in the UI before the Airflow's name."""
+    base_url: str | None = None
+    admin_user: str = "admin"
+    admin_email: str = "admin@example.com"
+
+    # capacity
+    parallelism: int = 32
+    connection_limit: int = 60
+    sizing: Sizing = SMALL
+
+    # place
+    identity: Identity | None = None
+    nodes: Nodes | None = None
+    """Where its components run; ``task_nodes``: where its tasks do."""
+    task_nodes: Nodes | None = None
+    xcom_bucket: str | None = None
+    """Where results of tasks above 1 MiB go; None: into the database, like all others."""
+
+    # safety
+    rotations: Rotations = field(default_factory=Rotations)
+    given: GivenSecrets = field(default_factory=GivenSecrets)
+    protect: bool = True

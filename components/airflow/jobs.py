@@ -1,0 +1,77 @@
+"""What must have run before an Airflow's components may: the migration of its schema; and its administrator.
+
+Both are Jobs named after what they run. No hooks, no init container that waits: what needs them depends on them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.airflow.configuration import FILES_FOLDER, script
+from components.airflow.pods import Blueprint
+from components.airflow.secrets import ADMIN_SECRET
+from components.workload import RETRY_FAILED, Mount, checksum, metadata, pod_template, secret_volume
+
+ADMIN_FOLDER = "/run/secrets/admin"
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """Makes the Jobs of one Airflow in ``namespace``."""
+
+    blueprint: Blueprint
+    namespace: pulumi.Output[str]
+    service_account: pulumi.Output[str]
+    parent: pulumi.Resource
+
+    def migrate(self, depends_on: Sequence[pulumi.Resource]) -> kubernetes.batch.v1.Job:
+        """Brings the schema to the image's version. Nothing to do takes a few seconds."""
+        return self._job("migrate", ["airflow", "db", "migrate"], depends_on)
+
+    def create_admin(self, depends_on: Sequence[pulumi.Resource]) -> kubernetes.batch.v1.Job:
+        """Makes the administrator, or sets a rotated password."""
+        args = self.blueprint.args
+        return self._job(
+            "create-admin",
+            ["python", f"{FILES_FOLDER}/create_admin.py", ADMIN_FOLDER, args.admin_email],
+            depends_on,
+            mounts=[Mount(secret_volume("admin", ADMIN_SECRET), ADMIN_FOLDER)],
+            contents=[args.admin_user, script("create_admin.py"), self.blueprint.secrets.admin_checksum],
+        )
+
+    def _job(
+        self,
+        job: str,
+        command: Sequence[str],
+        depends_on: Sequence[pulumi.Resource],
+        mounts: Sequence[Mount] = (),
+        contents: Sequence[pulumi.Input[str]] = (),
+    ) -> kubernetes.batch.v1.Job:
+        args = self.blueprint.args
+        pod = self.blueprint.component_pod(
+            job,
+            command,
+            args.sizing.job,
+            service_account=self.service_account,
+            mounts=mounts,
+            restart_policy="Never",
+            env=[{"name": "AIRFLOW__LOGGING__LOGGING_LEVEL", "value": "WARNING"}],
+        )
+        # A Job's template can't be changed, and a fixed name would be in the way: the name follows the contents.
+        digest = checksum(
+            args.checksum_key,
+            args.image.reference,
+            *command,
+            *contents,
+            self.blueprint.config_checksum,
+            self.blueprint.secrets.components_checksum,
+        )
+        return kubernetes.batch.v1.Job(
+            f"{self.blueprint.name}-{job}",
+            metadata=metadata(digest.apply(lambda text: f"{job}-{text}"), self.namespace, annotations=RETRY_FAILED),
+            spec={"backoff_limit": 2, "template": pod_template(pod)},
+            # Old first: after a failed change, going back to the Job of before would find it in the way.
+            opts=pulumi.ResourceOptions(parent=self.parent, depends_on=list(depends_on), delete_before_replace=True),
+        )

@@ -1,0 +1,105 @@
+"""How every pod of one Airflow looks: the same image, configuration, logs and user."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_kubernetes.core.v1 import EnvVarArgsDict, LifecycleArgsDict, ProbeArgsDict
+
+from components.airflow.args import AirflowArgs
+from components.airflow.configuration import CONFIG_FILE, FILES_FOLDER
+from components.airflow.dags import DagParts
+from components.airflow.secrets import Secrets
+from components.airflow.task_logs import LogStoreParts
+from components.postgresql import CLIENT_LABEL
+from components.workload import Container, Mount, Pod, Resources, config_volume, labels, scratch
+
+AIRFLOW_UID = 50000  # of the official image, whose files belong to group 0
+AIRFLOW_GID = 0
+CONFIG_MAP = "airflow-config"
+
+FILES_MOUNT = Mount(config_volume("config", CONFIG_MAP), FILES_FOLDER)
+CONFIG_ENV: EnvVarArgsDict = {"name": "AIRFLOW_CONFIG", "value": CONFIG_FILE}
+TMP = scratch("tmp", "/tmp")
+
+# dumb-init reaps what tasks leave behind and hands signals on; it is part of the official image.
+INIT = ("/usr/bin/dumb-init", "--")
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """What all pods of the Airflow ``name`` share; the parts add their own."""
+
+    name: str
+    args: AirflowArgs
+    secrets: Secrets
+    logs: LogStoreParts
+    dags: DagParts
+    config_checksum: pulumi.Output[str]
+
+    def labels(self, component: str) -> dict[str, str]:
+        """The recommended labels for a part of this Airflow."""
+        return labels(self.name, component, self.args.image.version)
+
+    def component_pod(
+        self,
+        component: str,
+        command: Sequence[str],
+        resources: Resources,
+        *,
+        service_account: pulumi.Input[str],
+        api_access: bool = False,
+        reads_dags: bool = False,
+        ports: Mapping[str, int] | None = None,
+        probes: Mapping[str, ProbeArgsDict] | None = None,
+        mounts: Sequence[Mount] = (),
+        env: Sequence[EnvVarArgsDict] = (),
+        restart_policy: str = "Always",
+        grace_period_seconds: int = 60,
+        lifecycle: LifecycleArgsDict | None = None,
+    ) -> Pod:
+        """A pod that may use the metadata database: every component and Job, never a task.
+
+        With ``reads_dags``, DAG files are there before the component starts, and kept up to date.
+        """
+        probe = dict(probes or {})
+        proxy = self.args.database.proxy
+        return Pod(
+            labels={**self.labels(component), **CLIENT_LABEL},
+            service_account=service_account,
+            user=AIRFLOW_UID,
+            group=AIRFLOW_GID,
+            api_access=api_access,
+            restart_policy=restart_policy,
+            grace_period_seconds=grace_period_seconds,
+            # The proxy first: nothing that comes after it may have to wait for the database in vain.
+            init_containers=[*([proxy.sidecar()] if proxy else []), *(self.dags.sidecars if reads_dags else ())],
+            nodes=self.args.nodes,
+            checksums={
+                "config": self.config_checksum,
+                "secrets": self.secrets.components_checksum,
+                **(self.dags.checksums if reads_dags else {}),
+            },
+            containers=[
+                Container(
+                    name=component,
+                    image=self.args.image.reference,
+                    command=[*INIT, *command],
+                    resources=resources,
+                    env=[CONFIG_ENV, *self.secrets.env, *self.logs.component_env, *env],
+                    mounts=[
+                        FILES_MOUNT,
+                        TMP,
+                        *self.secrets.mounts,
+                        *self.logs.mounts,
+                        *(self.dags.mounts if reads_dags else ()),
+                        *mounts,
+                    ],
+                    ports=ports or {},
+                    startup_probe=probe.get("startup"),
+                    liveness_probe=probe.get("liveness"),
+                    readiness_probe=probe.get("readiness"),
+                    lifecycle=lifecycle,
+                )
+            ],
+        )

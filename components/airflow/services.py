@@ -1,0 +1,140 @@
+"""Airflow's long-running parts: api-server, scheduler, dag-processor, triggerer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.apps.v1 import DeploymentStrategyArgsDict
+from pulumi_kubernetes.core.v1 import ProbeArgsDict
+
+from components.airflow.access import ServiceAccounts
+from components.airflow.args import Executor
+from components.airflow.configuration import API_PORT, FILES_FOLDER, SCHEDULER_HEALTH_PORT
+from components.airflow.pods import Blueprint
+from components.workload import Pod, metadata, pod_template, selector
+
+ROLL: DeploymentStrategyArgsDict = {
+    "type": "RollingUpdate",
+    "rolling_update": {"max_surge": 1, "max_unavailable": 0},
+}
+REPLACE: DeploymentStrategyArgsDict = {"type": "Recreate"}
+
+# A cold start imports all of Airflow: on two busy cores that takes a minute, and being killed for it never ends.
+START_SECONDS = 300
+DRAIN_SECONDS = 5
+LOCAL_EXECUTOR_GRACE_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class Services:
+    """Makes the Deployments in ``namespace``, each after ``depends_on``."""
+
+    blueprint: Blueprint
+    namespace: pulumi.Output[str]
+    accounts: ServiceAccounts
+    parent: pulumi.Resource
+    depends_on: Sequence[pulumi.Resource]
+
+    def api_server(self) -> kubernetes.core.v1.Service:
+        """UI, REST API and the Execution API that tasks talk to; returns the Service in front of it."""
+        alive = _http("/api/v2/version", API_PORT)
+        pod = self.blueprint.component_pod(
+            "api-server",
+            ["airflow", "api-server"],
+            self.blueprint.args.sizing.api_server,
+            service_account=self.accounts.api_server,
+            api_access=True,
+            ports={"http": API_PORT},
+            probes={
+                "startup": _while_starting(alive),
+                "liveness": {**alive, "period_seconds": 20, "failure_threshold": 6},
+                "readiness": {**alive, "period_seconds": 5, "failure_threshold": 3},
+            },
+            # Endpoints learn late that a pod is going: it keeps answering until they have.
+            lifecycle={"pre_stop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+            grace_period_seconds=60 + DRAIN_SECONDS,
+        )
+        deployment = self._deployment("api-server", pod, ROLL)
+        return kubernetes.core.v1.Service(
+            f"{self.blueprint.name}-api-server-service",
+            metadata=metadata("api-server", self.namespace),
+            spec={
+                "selector": selector(self.blueprint.name, "api-server"),
+                "ports": [{"name": "http", "port": API_PORT, "target_port": "http"}],
+            },
+            opts=pulumi.ResourceOptions(parent=self.parent, depends_on=[deployment]),
+        )
+
+    def scheduler(self) -> kubernetes.apps.v1.Deployment:
+        """Decides what runs; with the LocalExecutor also runs it."""
+        local = self.blueprint.args.executor is Executor.LOCAL
+        alive = _http("/health", SCHEDULER_HEALTH_PORT)
+        pod = self.blueprint.component_pod(
+            "scheduler",
+            ["airflow", "scheduler"],
+            self.blueprint.args.sizing.scheduler,
+            service_account=self.accounts.scheduler,
+            api_access=not local,
+            reads_dags=local,
+            ports={"health": SCHEDULER_HEALTH_PORT},
+            probes={
+                "startup": _while_starting(alive),
+                "liveness": {**alive, "period_seconds": 30, "failure_threshold": 5},
+            },
+            # With the LocalExecutor, tasks are this pod's children: they get time to end.
+            grace_period_seconds=LOCAL_EXECUTOR_GRACE_SECONDS if local else 60,
+        )
+        # Schedulers may overlap. One that runs tasks itself must not hold back its successor's memory: it goes first.
+        return self._deployment("scheduler", pod, REPLACE if local else ROLL)
+
+    def dag_processor(self) -> kubernetes.apps.v1.Deployment:
+        """Reads the DAG files."""
+        return self._background("dag-processor", "DagProcessorJob", reads_dags=True)
+
+    def triggerer(self) -> kubernetes.apps.v1.Deployment:
+        """Waits on behalf of deferred tasks."""
+        return self._background("triggerer", "TriggererJob")
+
+    def _background(self, part: str, job_type: str, *, reads_dags: bool = False) -> kubernetes.apps.v1.Deployment:
+        sizing = self.blueprint.args.sizing
+        pod = self.blueprint.component_pod(
+            part,
+            ["airflow", part],
+            sizing.dag_processor if part == "dag-processor" else sizing.triggerer,
+            service_account=self.accounts.components,
+            reads_dags=reads_dags,
+            probes={
+                "startup": _while_starting(_heartbeat(job_type)),
+                "liveness": {**_heartbeat(job_type), "period_seconds": 30, "failure_threshold": 4},
+            },
+        )
+        return self._deployment(part, pod, ROLL)
+
+    def _deployment(self, part: str, pod: Pod, strategy: DeploymentStrategyArgsDict) -> kubernetes.apps.v1.Deployment:
+        return kubernetes.apps.v1.Deployment(
+            f"{self.blueprint.name}-{part}",
+            metadata=metadata(part, self.namespace, self.blueprint.labels(part)),
+            spec={
+                "replicas": 1,
+                "revision_history_limit": 3,
+                "strategy": strategy,
+                "selector": {"match_labels": selector(self.blueprint.name, part)},
+                "template": pod_template(pod),
+            },
+            opts=pulumi.ResourceOptions(parent=self.parent, depends_on=list(self.depends_on)),
+        )
+
+
+def _http(path: str, port: int) -> ProbeArgsDict:
+    return {"http_get": {"path": path, "port": port}, "timeout_seconds": 10}
+
+
+def _heartbeat(job_type: str) -> ProbeArgsDict:
+    # Heartbeats come every 5 to 10 s; Airflow itself calls one of 30 s late.
+    command = ["python", f"{FILES_FOLDER}/heartbeat.py", job_type, "120"]
+    return {"exec_": {"command": command}, "timeout_seconds": 15}
+
+
+def _while_starting(probe: ProbeArgsDict) -> ProbeArgsDict:
+    return {**probe, "period_seconds": 3, "failure_threshold": START_SECONDS // 3}

@@ -1,0 +1,95 @@
+"""Where task logs live after their pods are gone: a store is data that the configuration and the pods are made from."""
+
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.core.v1 import EnvVarArgsDict
+
+from components.workload import Mount, claim_spec, metadata, scratch, secret_env
+
+LOG_FOLDER = "/opt/airflow/logs"
+ELASTICSEARCH_SECRET = "elasticsearch"  # noqa: S105 (a name)
+Sections = dict[str, dict[str, str]]
+
+
+@dataclass(frozen=True)
+class VolumeLogs:
+    """One volume that every pod of the Airflow mounts; needs one node, or a class that many nodes can write."""
+
+    size: str = "5Gi"
+    storage_class: str | None = None
+    access_mode: str = "ReadWriteOnce"
+
+
+@dataclass(frozen=True)
+class GcsLogs:
+    """A bucket; a task's log is uploaded when the task ends. The pods' identity must be able to write to it."""
+
+    bucket: str
+    prefix: str = "task-logs"
+
+
+@dataclass(frozen=True)
+class ElasticsearchLogs:
+    """An Elasticsearch that a shipper fills from the task pods' output, read with the user and password given."""
+
+    url: str
+    index_patterns: str
+
+
+TaskLogStore = VolumeLogs | GcsLogs | ElasticsearchLogs
+
+
+@dataclass(frozen=True)
+class LogStoreParts:
+    """What a log store adds to an Airflow."""
+
+    mounts: tuple[Mount, ...]
+    """For components and task pods alike."""
+    sections: Sections
+    """For airflow.cfg."""
+    component_env: tuple[EnvVarArgsDict, ...] = ()
+    """For what reads logs; task pods do not get it."""
+    depends_on: tuple[pulumi.Resource, ...] = field(default=())
+
+
+def log_store(
+    store: TaskLogStore,
+    name: str,
+    namespace: pulumi.Output[str],
+    protect: bool,
+    parent: pulumi.Resource,
+) -> LogStoreParts:
+    """Makes what ``store`` needs in ``namespace`` and says what pods and configuration get from it."""
+    own_disk = scratch("logs", LOG_FOLDER)
+    base = {"base_log_folder": LOG_FOLDER}
+    match store:
+        case VolumeLogs():
+            claim = kubernetes.core.v1.PersistentVolumeClaim(
+                f"{name}-logs",
+                metadata=metadata("logs", namespace),
+                spec=claim_spec(store.size, store.access_mode, store.storage_class),
+                opts=pulumi.ResourceOptions(parent=parent, protect=protect),
+            )
+            volume = Mount(
+                {"name": "logs", "persistent_volume_claim": {"claim_name": "logs"}}, LOG_FOLDER, read_only=False
+            )
+            return LogStoreParts((volume,), {"logging": {**base, "remote_logging": "False"}}, depends_on=(claim,))
+        case GcsLogs():
+            folder = f"gs://{store.bucket}/{store.prefix}/{name}"
+            remote = {"remote_logging": "True", "remote_base_log_folder": folder, "delete_local_logs": "True"}
+            return LogStoreParts((own_disk,), {"logging": {**base, **remote}})
+        case ElasticsearchLogs():
+            sections = {
+                "logging": {**base, "remote_logging": "True"},
+                "elasticsearch": {
+                    "index_patterns": store.index_patterns,
+                    "json_format": "True",
+                    "write_stdout": "True",
+                    "write_to_es": "False",
+                },
+            }
+            # The host is a URL with user and password in it: a secret, and none that a task needs.
+            env = secret_env("AIRFLOW__ELASTICSEARCH__HOST", ELASTICSEARCH_SECRET, "url")
+            return LogStoreParts((own_disk,), sections, component_env=(env,))

@@ -1,0 +1,1 @@
+"""What an environment uses of Google Cloud, a file a concern."""

@@ -1,0 +1,67 @@
+"""The bucket of one Airflow: its task logs, and results of tasks that are too large for its database."""
+
+from dataclasses import dataclass, field
+
+import pulumi
+import pulumi_gcp as gcp
+
+from components.gcp.naming import bucket_name
+
+SOFT_DELETE_SECONDS = 7 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class AirflowBucketArgs:
+    """Arguments of ``AirflowBucket``. ``members`` may read and write; objects go after ``kept_days``.
+
+    ``protect``: a bucket with something in it is not deleted.
+    """
+
+    project: str
+    environment: str
+    location: str
+    members: dict[str, pulumi.Input[str]]
+    kept_days: int = 90
+    labels: dict[str, str] = field(default_factory=dict)
+    protect: bool = True
+
+
+class AirflowBucket(pulumi.ComponentResource):
+    """A private bucket that one Airflow and nobody else's tasks can reach."""
+
+    bucket: str
+    """Its name, which is known before it is made."""
+    grants: tuple[gcp.storage.BucketIAMMember, ...]
+    """What must be there before its members can use it."""
+
+    def __init__(self, name: str, args: AirflowBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("airflow-platform:gcp:AirflowBucket", name, None, opts)
+        self.bucket = bucket_name(args.project, args.environment, name)
+        bucket = gcp.storage.Bucket(
+            f"{name}-bucket",
+            name=self.bucket,
+            location=args.location,
+            labels=args.labels,
+            # One place that says who may: IAM, never object by object, and never the public.
+            uniform_bucket_level_access=True,
+            public_access_prevention="enforced",
+            # What a task or a person deletes by mistake can be had back for a week.
+            soft_delete_policy={"retention_duration_seconds": SOFT_DELETE_SECONDS},
+            lifecycle_rules=[
+                {"action": {"type": "Delete"}, "condition": {"age": args.kept_days}},
+                {"action": {"type": "AbortIncompleteMultipartUpload"}, "condition": {"age": 1}},
+            ],
+            force_destroy=not args.protect,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        self.grants = tuple(
+            gcp.storage.BucketIAMMember(
+                f"{name}-{who}-bucket",
+                bucket=bucket.name,
+                role="roles/storage.objectUser",
+                member=member,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
+            for who, member in args.members.items()
+        )
+        self.register_outputs({"bucket": self.bucket})

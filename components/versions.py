@@ -1,0 +1,77 @@
+"""Every image that is pinned by the platform, in one place. The DAG image is data in the stack file instead."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+AIRFLOW: Final = "3.3.2"
+"""The Airflow that this platform is written for and tested with. The DAG image's base carries it."""
+
+
+@dataclass(frozen=True)
+class PublicImage:
+    """An image of a public registry."""
+
+    registry: str
+    repository: str
+    tag: str
+    digest: str
+    """Of the index, which is the same on every architecture."""
+
+
+IMAGES: Final = {
+    # renovate: datasource=docker depName=postgres
+    "postgres": PublicImage(
+        "docker.io",
+        "library/postgres",
+        "17.6",
+        "sha256:00bc86618629af00d2937fdc5a5d63db3ff8450acf52f0636ec813c7f4902929",
+    ),
+    # renovate: datasource=docker depName=gcr.io/cloud-sql-connectors/cloud-sql-proxy
+    "cloud-sql-proxy": PublicImage(
+        "gcr.io/cloud-sql-connectors",
+        "cloud-sql-proxy",
+        "2.18.2",
+        "sha256:fc224915ef435afeb5b2a9421260a0d31986d5c8b7c7f5783c7f5d5885700cd2",
+    ),
+    # The digest is the one that the registry's owners promoted under this tag (kubernetes/k8s.io,
+    # registry.k8s.io/images/k8s-staging-git-sync/images.yaml).
+    # renovate: datasource=docker depName=registry.k8s.io/git-sync/git-sync
+    "git-sync": PublicImage(
+        "registry.k8s.io",
+        "git-sync/git-sync",
+        "v4.5.0",
+        "sha256:0e64aedb0d0ae0a3bab880349a5109b2a31891d646dd61e433ca36ed220dff1f",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Where the images of an environment come from.
+
+    ``mirror`` is a prefix that takes the place of every public registry. ``pull_through`` is an address with a
+    repository for each public registry, named in ``repositories``. ``overrides`` are whole references by name.
+    """
+
+    mirror: str | None = None
+    pull_through: str | None = None
+    repositories: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict)
+
+    def reference(self, name: str) -> str:
+        """The image ``name``: an override as it is, else pinned by digest. The tag is there for people to read."""
+        if name in self.overrides:
+            return self.overrides[name]
+        pinned = IMAGES[name]
+        registry = self.mirror or pinned.registry
+        if self.pull_through and not self.mirror:
+            registry = f"{self.pull_through}/{self.repositories[pinned.registry]}"
+        return f"{registry}/{pinned.repository}:{pinned.tag}@{pinned.digest}"
+
+
+def version_label(reference: str) -> str:
+    """What an image's reference says of its version, as a label may hold it: the tag, else the digest's beginning."""
+    name, _, digest = reference.partition("@")
+    tag = name.rpartition("/")[2].partition(":")[2]
+    return (tag or digest.partition(":")[2] or "latest")[:63]

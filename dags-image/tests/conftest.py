@@ -1,0 +1,17 @@
+"""Runs where Airflow is installed; nothing here needs a cluster, a network or a database server."""
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+DAGS = HERE.parent / "dags"
+sys.path.insert(0, str(DAGS))
+
+# Before anything imports Airflow: a home of its own, no examples, quiet.
+_home = tempfile.TemporaryDirectory(prefix="airflow-home-")
+os.environ["AIRFLOW_HOME"] = _home.name
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+os.environ["AIRFLOW__CORE__DAGS_FOLDER"] = str(DAGS)
+os.environ["AIRFLOW__LOGGING__LOGGING_LEVEL"] = "WARNING"
