@@ -1,0 +1,113 @@
+"""The commands behind the Makefile. A mistake of the user's gets a text that says what to mend, and no traceback."""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from ops.cluster_view import ClusterView
+from ops.costs import costs
+from ops.dump import dump
+from ops.engine import engine_on
+from ops.kubeconfig import kubeconfig
+from ops.prices import price_list
+from ops.recover import recover
+from ops.stack_file import ROOT, STACKS, read
+from ops.status import status
+from ops.target import Target, target, with_images
+from ops.up import up
+from testbed.progress import Failure, Progress
+
+INTERRUPTED = 130
+COMMANDS = ("up", "preview", "down", "status", "password", "kubeconfig", "costs", "dump", "recover")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="ops", description=__doc__)
+    parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("--stack", default="local")
+    parser.add_argument("--airflow", default="")
+    parser.add_argument("--dag", default=None, help="a DAG to run after up, as proof")
+    parser.add_argument("--stacks", type=Path, default=STACKS, help="the folder with the stack files")
+    parser.add_argument("--source", type=Path, default=ROOT, help="the folder that holds dags-image/")
+    parser.add_argument("--file", default="", help="with dump: where to write it")
+    parser.add_argument("--dump", default="", help="with recover: the dump to restore")
+    parser.add_argument("--keys", default="", help="with recover: a file with the Fernet keys")
+    parser.add_argument("--delete", action="store_true", help="with down: also delete databases, logs and state")
+    chosen = parser.parse_args(arguments)
+    progress = Progress()
+    try:
+        if chosen.command == "costs":  # also of a stack file that has placeholders in it
+            print(costs(read(chosen.stack, chosen.stacks), price_list()))
+            return 0
+        return _run(chosen, target(chosen.stack, progress, chosen.stacks), progress)
+    except Failure as failure:
+        print(f"\n{failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted. Mend: run the command again; it goes on where it stopped.", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _run(chosen: argparse.Namespace, on: Target, progress: Progress) -> int:
+    match chosen.command:
+        case "up":
+            up(on, progress, chosen.dag, chosen.source)
+        case "preview":
+            preview(on, progress, chosen.source)
+        case "down":
+            down(on, progress, chosen.delete)
+        case "status":
+            return 0 if status(on) else 1
+        case "password":
+            password(on, chosen.airflow)
+        case "dump":
+            dump(on, chosen.airflow, chosen.file, progress)
+        case "recover":
+            recover(on, chosen.airflow, chosen.dump, chosen.keys, progress, chosen.stacks, chosen.source)
+        case _:  # "kubeconfig"
+            print(kubeconfig(on, progress) or "")
+    return 0
+
+
+def preview(on: Target, progress: Progress, source: Path) -> None:
+    """Print what `up` would change, as a diff. The testbed's cluster is brought up for it: it has a say in it."""
+    if on.testbed:
+        on.testbed.up()
+    with engine_on(with_images(on, progress, source), progress) as engine:
+        outcome = engine.preview(print)
+    progress.say(f"  preview: {outcome}")
+
+
+def down(on: Target, progress: Progress, delete: bool) -> None:
+    """Stop the testbed's cluster, or destroy the stack in a cluster that is not ours to stop."""
+    if on.testbed:
+        on.testbed.down(delete=delete)
+        if delete:
+            shutil.rmtree(on.home, ignore_errors=True)
+            if on.stack.encryption:
+                print(
+                    "What stands encrypted in its stack file can't be read any more: the passphrase is gone. Before "
+                    "the next `make up` take `encryptionsalt` and everything with `secure:` out of it."
+                )
+        kept = "" if delete else " Its data stays for the next `make up`; `make down DELETE=1` removes it, too."
+        print(f"Stack {on.name} is down.{kept}")
+        return
+    with engine_on(on, progress) as engine, progress.step(f"pulumi destroy, stack {on.name}"):
+        outcome = engine.destroy()
+    print(f"Stack {on.name} is destroyed: {outcome}")
+
+
+def password(on: Target, airflow: str) -> None:
+    """Print an administrator's password: the one thing that this command is for."""
+    names = [entry.name for entry in on.settings.airflows]
+    name = airflow or names[0]
+    if name not in names:
+        raise Failure(f"stack {on.name} has no Airflow '{name}'.\nMend: AIRFLOW= one of {', '.join(names)}.")
+    print(ClusterView(on).secret(f"airflow-{name}", "admin")["password"])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,75 @@
+"""Looks into a target's cluster: Secrets, pods and what is wrong with them. Reads only."""
+
+import base64
+from typing import Any
+
+from kubernetes import client, config
+from kubernetes.config.config_exception import ConfigException
+from urllib3.exceptions import HTTPError
+
+from ops.target import Target
+from testbed.progress import Failure
+
+OURS = "app.kubernetes.io/part-of=airflow-platform"
+TIMEOUT_SECONDS = 10
+
+
+class ClusterView:
+    """The cluster of ``target``. Every method raises Failure where it can't be reached."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._where = f"context '{target.context}' of {target.kubeconfig or 'your kubeconfig'}"
+        try:
+            self._core = client.CoreV1Api(
+                config.new_client_from_config(
+                    config_file=str(target.kubeconfig) if target.kubeconfig else None, context=target.context
+                )
+            )
+        except (ConfigException, OSError) as error:
+            raise Failure(f"no way to the cluster: {self._where}: {error}\n{self._mend}") from None
+
+    @property
+    def _mend(self) -> str:
+        if self._target.testbed:
+            return f"Mend: `make up STACK={self._target.name}` starts it."
+        if self._target.made_here:
+            return (
+                f"Mend: `make kubeconfig STACK={self._target.name}` fetches the way; sign in with `gcloud auth login`."
+            )
+        return "Mend: start the cluster, or correct cluster.context and cluster.path in the stack file."
+
+    def secret(self, namespace: str, name: str) -> dict[str, str]:
+        """A Secret's values in clear: for logging in, never for printing."""
+        found = self._ask(lambda: self._core.read_namespaced_secret(name, namespace, _request_timeout=TIMEOUT_SECONDS))
+        return {key: base64.b64decode(value).decode() for key, value in (found.data or {}).items()}
+
+    def pods(self) -> list[Any]:
+        """Every pod of the platform, task pods included."""
+        pods = self._ask(
+            lambda: self._core.list_pod_for_all_namespaces(label_selector=OURS, _request_timeout=TIMEOUT_SECONDS)
+        )
+        return list(pods.items)
+
+    def _ask(self, question: Any) -> Any:
+        try:
+            return question()
+        except client.ApiException as error:
+            raise Failure(f"{self._where} refused: {error.status} {error.reason}\n{self._mend}") from None
+        except (HTTPError, OSError) as error:
+            raise Failure(f"{self._where} does not answer: {type(error).__name__}\n{self._mend}") from None
+
+
+def trouble(pod: Any) -> str | None:
+    """What is wrong with a pod, in a few words; None if nothing is."""
+    for status in [*(pod.status.init_container_statuses or []), *(pod.status.container_statuses or [])]:
+        if (waiting := status.state.waiting) and waiting.reason not in {"ContainerCreating", "PodInitializing"}:
+            last = status.last_state.terminated if status.last_state else None
+            ended = f"; ended with {last.reason}, exit code {last.exit_code}" if last else ""
+            return f"{waiting.reason}: {waiting.message or 'no message'}{ended}"
+    for condition in pod.status.conditions or []:
+        if condition.type == "PodScheduled" and condition.status == "False":
+            return f"{condition.reason}: {condition.message}"
+    if pod.status.phase == "Failed":
+        return pod.status.message or pod.status.reason or "failed"
+    return None

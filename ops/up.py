@@ -1,0 +1,88 @@
+"""`make up`: everything that the stack needs, then the stack, then a DAG run as proof, then what to know."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from ops.airflow_api import AirflowApi
+from ops.cluster_view import ClusterView
+from ops.engine import engine_on
+from ops.kubeconfig import save_kubeconfig
+from ops.reach import port_forward_command, reach
+from ops.stack_file import ROOT
+from ops.target import Target, with_images
+from testbed.progress import Failure, Progress
+
+PROOF = "example_sales_report"
+
+
+def up(chosen: Target, progress: Progress, dag: str | None = None, source: Path = ROOT) -> None:
+    """Bring a stack up and show that it works by a run of ``dag`` in its first Airflow.
+
+    ``source`` holds ``dags-image/``. Without ``dag`` it is an example on the testbed; elsewhere nothing is run. Where
+    nothing changed and the last run succeeded there is nothing to prove.
+    """
+    began = time.monotonic()
+    if chosen.testbed:
+        chosen.testbed.up()
+    chosen = with_images(chosen, progress, source)
+    with engine_on(chosen, progress) as engine, progress.step(f"pulumi up, stack {chosen.name}"):
+        outcome = engine.up()
+    progress.say(f"  {outcome}")
+    save_kubeconfig(chosen, outcome.outputs)
+    airflows = outcome.outputs["airflows"]
+    dag = dag or (PROOF if chosen.testbed else None)
+    run = _proof(chosen, next(iter(airflows.values())), dag, outcome.changed > 0, progress) if dag else None
+    print(_summary(chosen, airflows, run, time.monotonic() - began))
+
+
+def _proof(chosen: Target, first: dict[str, Any], dag: str, changed: bool, progress: Progress) -> dict[str, Any]:
+    login = ClusterView(chosen).secret(first["namespace"], first["adminSecret"])
+    with reach(chosen, first["namespace"]) as url:
+        api = AirflowApi(url, login["username"], login["password"])
+        api.log_in()
+        run = None if changed else api.latest_run(dag)
+        if run is None or run["state"] != "success":
+            with progress.step(f"a run of the DAG {dag}, through the REST API"):
+                run = _prove(api, dag, progress)
+    return run
+
+
+def _prove(api: AirflowApi, dag: str, progress: Progress) -> dict[str, Any]:
+    api.wait_for_dag(dag)
+    run_id = api.trigger(dag)
+    run = api.wait_for_run(dag, run_id, note=progress.note)
+    if run["state"] != "success":
+        failed = [task for task in api.tasks(dag, run_id) if task["state"] == "failed"]
+        shown = "\n".join(f"  {line}" for task in failed[:1] for line in api.log(dag, run_id, task)[-15:])
+        names = ", ".join(task["task_id"] for task in failed)
+        raise Failure(f"run {run_id} of {dag} ended as {run['state']}; failed tasks: {names}\n{shown}")
+    return run
+
+
+def _summary(chosen: Target, airflows: dict[str, Any], run: dict[str, Any] | None, seconds: float) -> str:
+    lines = ["", f"Stack {chosen.name} is up ({seconds:.0f} s)."]
+    for name, airflow in airflows.items():
+        lines += ["", f"  Airflow {name}"]
+        if chosen.testbed:
+            with reach(chosen, airflow["namespace"]) as url:
+                lines.append(f"    URL        {url}")
+        else:
+            lines.append(
+                f"    URL        http://127.0.0.1:8080 after: "
+                f"{' '.join(port_forward_command(chosen, airflow['namespace'], '8080'))}"
+            )
+        lines += [
+            f"    user       {airflow['adminUser']}",
+            f"    password   make password STACK={chosen.name} AIRFLOW={name}",
+            f"    DAGs       version {airflow['dagsVersion']}",
+        ]
+    if run is None:
+        return "\n".join([*lines, "", f"  Next: open a URL; `make status STACK={chosen.name}`."])
+    lines += [
+        "",
+        f"  DAG run {run['dag_id']} {run['dag_run_id']}: {run['state']} in {run['duration']:.1f} s",
+        "",
+        "  Next: open the URL; change a DAG in dags-image/dags and `make up` again; `make status`; `make down`.",
+    ]
+    return "\n".join(lines)
