@@ -1,0 +1,96 @@
+"""What the images are made from, as far as it can be seen without building them."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from testbed.images import REPO
+from testbed.images.buildah import GIB, buildah, need_space
+from testbed.images.recipes import AIRFLOW_BASE, RECIPES, pinned_version
+from testbed.images.wheels import IMAGE_GLIBC, platforms
+from testbed.progress import Failure, Progress
+
+BASE_LOCK = REPO / "testbed/images/airflow/requirements.lock"
+LOCKS = [BASE_LOCK, REPO / "dags-image/requirements.lock", REPO / "dags-image/tests/requirements.lock"]
+
+
+def pins(lock: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9._-]+)==([^\s;]+)", lock.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.relative_to(REPO)))
+def test_every_locked_package_has_hashes(lock: Path) -> None:
+    entries = re.split(r"\n(?=[a-z0-9])", lock.read_text())
+    unhashed = [entry.split()[0] for entry in entries if "==" in entry and "--hash=sha256:" not in entry]
+    assert pins(lock)
+    assert unhashed == []
+
+
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: str(lock.relative_to(REPO)))
+def test_a_lock_holds_what_its_requirements_ask_for(lock: Path) -> None:
+    wanted = [
+        line.split("#")[0].strip()
+        for line in lock.with_suffix(".in").read_text().splitlines()
+        if line.split("#")[0].strip()
+    ]
+    locked = pins(lock)
+    for requirement in wanted:
+        name, _, version = requirement.partition("==")
+        assert name in locked
+        assert version in ("", locked[name])
+
+
+@pytest.mark.parametrize("lock", LOCKS[1:], ids=lambda lock: str(lock.relative_to(REPO)))
+def test_what_the_dags_need_agrees_with_the_base_image(lock: Path) -> None:
+    base, own = pins(BASE_LOCK), pins(lock)
+    assert {name: version for name, version in own.items() if base.get(name, version) != version} == {}
+
+
+def test_the_dag_image_defaults_to_the_official_base_of_the_same_airflow() -> None:
+    dockerfile = (REPO / "dags-image/Dockerfile").read_text()
+    version = AIRFLOW_BASE.arguments["AIRFLOW_VERSION"]
+    assert f"ARG BASE_IMAGE=docker.io/apache/airflow:{version}-python3.12\n" in dockerfile
+    assert pins(BASE_LOCK)["apache-airflow-core"] == version
+
+
+def test_every_recipe_has_a_containerfile_that_ends_as_a_user_other_than_root() -> None:
+    for recipe in RECIPES.values():
+        users = re.findall(r"^USER (\S+)", (recipe.folder / "Containerfile").read_text(), re.MULTILINE)
+        assert users, recipe.name
+        assert users[-1].split(":")[0] not in ("0", "root")
+
+
+def test_a_package_that_is_not_pinned_is_named(tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.in"
+    requirements.write_text("alpha==1.2\n")
+    assert pinned_version(requirements, "alpha") == "1.2"
+    with pytest.raises(LookupError, match="doesn't pin beta"):
+        pinned_version(requirements, "beta")
+
+
+def test_wheels_for_the_images_own_glibc_come_first_and_none_for_a_newer_one() -> None:
+    tags = platforms("aarch64")
+    assert tags[0] == f"manylinux_2_{IMAGE_GLIBC}_aarch64"
+    assert "manylinux2014_aarch64" in tags
+    assert f"manylinux_2_{IMAGE_GLIBC + 1}_aarch64" not in tags
+
+
+def test_a_full_disk_is_refused_with_path_need_and_mend(tmp_path: Path) -> None:
+    with pytest.raises(Failure) as refused:
+        need_space(tmp_path, 10**9 * GIB, "building images")
+    text = str(refused.value)
+    assert str(tmp_path) in text
+    assert "1000000000.0 GiB" in text
+    assert "AIRFLOW_PLATFORM_CACHE" in text
+
+
+def test_building_without_root_is_refused_before_anything_happens(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setenv("AIRFLOW_PLATFORM_CACHE", str(tmp_path))
+    with pytest.raises(Failure, match="needs root"), buildah(Progress()):
+        pytest.fail("it went on")
+    assert list(tmp_path.iterdir()) == []
