@@ -72,7 +72,7 @@ test-testbed: .venv/ready
 
 .PHONY: test-go
 test-go: .venv/ready
-	@go=$$($(PYTHON) -m testbed.system)/go && cd testbed/cluster/netpol && "$$go" vet ./... && "$$go" test ./...
+	@go=$$($(PYTHON) -m testbed.system iproute2 nftables)/go && cd testbed/cluster/netpol && "$$go" vet ./... && "$$go" test ./...
 
 .PHONY: test-dags
 test-dags: .venv/ready ## Every DAG imports, has an owner, a description, retries, a time-out; no cluster, no root

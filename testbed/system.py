@@ -57,4 +57,6 @@ def go(progress: Progress) -> Path:
 
 
 if __name__ == "__main__":
-    print(go(Progress()).parent)  # the folder with go and gofmt, for the Makefile
+    # For the Makefile: installs the Debian packages named, and prints the folder with go and gofmt.
+    ensure_packages(sys.argv[1:], Progress())
+    print(go(Progress()).parent)
