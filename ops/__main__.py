@@ -102,10 +102,7 @@ def down(on: Target, progress: Progress, delete: bool) -> None:
 
 def password(on: Target, airflow: str) -> None:
     """Print an administrator's password: the one thing that this command is for."""
-    names = [entry.name for entry in on.settings.airflows]
-    name = airflow or names[0]
-    if name not in names:
-        raise Failure(f"stack {on.name} has no Airflow '{name}'.\nMend: AIRFLOW= one of {', '.join(names)}.")
+    name = on.airflow_named(airflow)
     print(ClusterView(on).secret(f"airflow-{name}", "admin")["password"])
 
 

@@ -20,7 +20,7 @@ def dump(chosen: Target, airflow: str, file: str, progress: Progress) -> None:
     It holds the encrypted connections and variables, but not the key to them. Airflow may go on running. Refuses an
     Airflow that the stack does not have (empty: its first one), and a file that can't be made.
     """
-    name = airflow_named(chosen, airflow)
+    name = chosen.airflow_named(airflow)
     path = _writable(file)
     work = ClusterWork(chosen, progress)
     place = place_of(work, name)
@@ -45,14 +45,6 @@ def dump(chosen: Target, airflow: str, file: str, progress: Progress) -> None:
         "Keep it like a password: it holds password hashes. What is encrypted in it opens with the Fernet key, which\n"
         "is not in it. Back: make recover (docs/recovery.md)."
     )
-
-
-def airflow_named(chosen: Target, airflow: str) -> str:
-    """The Airflow that a person means: the stack's first one unless named. Refuses one that is not in the stack."""
-    names = [entry.name for entry in chosen.settings.airflows]
-    if airflow and airflow not in names:
-        raise Failure(f"stack {chosen.name} has no Airflow '{airflow}'.\nMend: AIRFLOW= one of {', '.join(names)}.")
-    return airflow or names[0]
 
 
 def _writable(file: str) -> Path:

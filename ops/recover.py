@@ -7,13 +7,9 @@ command again starts over with the dump, until one run has come to its end.
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from pulumi import automation
 
 from infra.settings import PROJECT
 from ops.airflow_api import AirflowApi
@@ -71,7 +67,7 @@ def recover(
         chosen.testbed.up()
     present = _look(chosen, inputs, progress)
     stack_file = stacks / f"Pulumi.{chosen.name}.yaml"
-    with _passphrase_explained(chosen), engine_on(chosen, progress) as engine:
+    with engine_on(chosen, progress) as engine:
         changed = keep_key(engine, inputs, present, stack_file)
     chosen = with_images(target(chosen.name, progress, stacks), progress, source)
     with engine_on(chosen, progress) as engine, progress.step(f"pulumi up, stack {chosen.name}"):
@@ -124,21 +120,6 @@ def _refuse_to_replace(contents: Contents, chosen: Target, inputs: Inputs, state
         f"empty it:\n  {kubectl} exec --namespace=airflow-{inputs.airflow} deployment/scheduler -- "
         "airflow db reset --yes\nand run the command again."
     )
-
-
-@contextmanager
-def _passphrase_explained(chosen: Target) -> Iterator[None]:
-    try:
-        yield
-    except automation.errors.CommandError as error:
-        if "passphrase" not in str(error):
-            raise
-        raise Failure(
-            f"stack {chosen.name}: its stack file holds secrets that another passphrase encrypted. Nothing was "
-            "changed.\n"
-            "Mend: set PULUMI_CONFIG_PASSPHRASE to that one; or, if it is lost, take `encryptionsalt` and everything "
-            "with `secure:` out of the stack file, and run the command again."
-        ) from None
 
 
 class _Recovery:

@@ -14,7 +14,7 @@ from testbed.cluster.cluster import Cluster
 from testbed.images import build_images, dags_version
 from testbed.images.recipes import PREFIX
 from testbed.paths import state_dir
-from testbed.progress import Progress
+from testbed.progress import Failure, Progress
 
 TESTBED_CONTEXT = "airflow-platform-"
 
@@ -75,6 +75,13 @@ class Target:
         """The kubeconfig's context."""
         cluster = self.settings.cluster
         return cluster.context if isinstance(cluster, KubeconfigCluster) else self.name
+
+    def airflow_named(self, airflow: str) -> str:
+        """The Airflow that a person means: the stack's first one unless named. Refuses one that it does not have."""
+        names = [entry.name for entry in self.settings.airflows]
+        if airflow and airflow not in names:
+            raise Failure(f"stack {self.name} has no Airflow '{airflow}'.\nMend: AIRFLOW= one of {', '.join(names)}.")
+        return airflow or names[0]
 
 
 def target(stack: str, progress: Progress, stacks: Path = STACKS) -> Target:

@@ -12,12 +12,10 @@ from typing import Any, cast
 
 import pytest
 import yaml
-from pulumi.automation.errors import CommandError
 
 from infra.settings import PROJECT
 from ops import __main__ as commands
 from ops import dump as dumping
-from ops import recover
 from ops.cluster_work import JOB_SECONDS, ClusterWork, job_again
 from ops.database import UNFINISHED, Contents, DatabaseTools, Place, place_of, tools_pod
 from ops.engine import Engine
@@ -143,21 +141,6 @@ def test_only_a_database_with_nothing_in_it_is_replaced_or_one_from_an_unfinishe
     assert not Contents(connections=1).fresh
     assert not Contents(variables=1).fresh
     assert Contents(1, 1, 1, unfinished=True).fresh
-
-
-def test_secrets_that_another_passphrase_encrypted_are_explained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(*_: object) -> None:
-        raise CommandError(
-            cast(Any, "stderr: error: could not create secrets manager for new stack: incorrect passphrase")
-        )
-
-    own = {"kind": "kubeconfig", "context": "mine", "path": str(tmp_path / "none")}
-    monkeypatch.setattr(recover, "engine_on", fail)
-    keys = keys_file(tmp_path, {"fernetKey": KEY})
-    with pytest.raises(Failure, match=r"another passphrase encrypted.*\nMend: set PULUMI_CONFIG_PASSPHRASE"):
-        recover.recover(stack(tmp_path, cluster=own), "", dump_file(tmp_path), keys, Progress(), tmp_path)
 
 
 def test_down_says_what_goes_with_the_passphrase(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
