@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.network import DNS, ClusterNetwork, deny_by_default, policy
 from components.workload import RESTRICTED, checksum, metadata
 
 NAMESPACE = "database"
@@ -13,10 +14,11 @@ SECRET = "administrator"  # noqa: S105 (a name)
 
 @dataclass(frozen=True)
 class DatabaseAdministrationArgs:
-    """``password`` is the server's administrator's."""
+    """``password`` is the server's administrator's. ``network``: what its pods may connect to; None: everything."""
 
     password: pulumi.Output[str]
     checksum_key: pulumi.Output[str]
+    network: ClusterNetwork | None = None
     protect: bool = True
 
 
@@ -42,8 +44,21 @@ class DatabaseAdministration(pulumi.ComponentResource):
             string_data={"password": args.password},
             opts=pulumi.ResourceOptions(parent=self),
         )
+        if args.network:
+            self._restrict_network(name, args.network)
         # Known when the Secret is there.
         self.administrator_checksum = pulumi.Output.unsecret(
             pulumi.Output.all(checksum(args.checksum_key, args.password), secret.id).apply(lambda known: str(known[0]))
         )
         self.register_outputs({"namespace": self.namespace})
+
+    def _restrict_network(self, name: str, network: ClusterNetwork) -> None:
+        allowed = policy(
+            f"{name}-network-every-pod",
+            "every-pod",
+            self.namespace,
+            {},
+            pulumi.ResourceOptions(parent=self),
+            egress=[DNS, *network.google(), *network.database],
+        )
+        deny_by_default(f"{name}-network-default-deny", self.namespace, self, [allowed])

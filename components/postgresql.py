@@ -12,6 +12,7 @@ import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 from pulumi_kubernetes.core.v1 import ProbeArgsDict
 
+from components.network import DNS, Egress, deny_by_default, policy, to_pods
 from components.versions import version_label
 from components.workload import (
     OWNER,
@@ -63,7 +64,14 @@ class PostgresqlArgs:
     storage_class: str | None = None
     max_connections: int = 100
     password_rotation: int = 0
+    network_policies: bool = False
+    """Whether its namespace is shut but for what its own pods need. Who may reach the server is always limited."""
     protect: bool = True
+
+
+def to_server(name: str) -> Egress:
+    """The way to the server that the component ``name`` makes."""
+    return to_pods(selector(name, "server", "postgresql"), PORT, namespace=NAMESPACE)
 
 
 class Postgresql(pulumi.ComponentResource):
@@ -106,7 +114,7 @@ class Postgresql(pulumi.ComponentResource):
             opts=child,
         )
         self.administrator_checksum = checksum(args.checksum_key, password.result)
-        self._restrict_access(name, child)
+        self._restrict_access(name, args, child)
         service = kubernetes.core.v1.Service(
             f"{name}-service",
             # Pulumi would wait for a ready pod before the StatefulSet, whose pods those are, is even made.
@@ -123,8 +131,8 @@ class Postgresql(pulumi.ComponentResource):
         )
         self.register_outputs({"host": self.host, "namespace": self.namespace})
 
-    def _restrict_access(self, name: str, child: pulumi.ResourceOptions) -> None:
-        kubernetes.networking.v1.NetworkPolicy(
+    def _restrict_access(self, name: str, args: PostgresqlArgs, child: pulumi.ResourceOptions) -> None:
+        access = kubernetes.networking.v1.NetworkPolicy(
             f"{name}-access",
             metadata=metadata("postgresql", self.namespace),
             spec={
@@ -144,6 +152,16 @@ class Postgresql(pulumi.ComponentResource):
             },
             opts=child,
         )
+        if args.network_policies:
+            clients = policy(
+                f"{name}-network-clients",
+                "database-clients",
+                self.namespace,
+                {"match_labels": dict(CLIENT_LABEL)},
+                child,
+                egress=[DNS, to_server(name)],
+            )
+            deny_by_default(f"{name}-network-default-deny", self.namespace, self, [access, clients])
 
     def _server(
         self,

@@ -26,10 +26,12 @@ from components.database_administration import DatabaseAdministration, DatabaseA
 from components.gcp.images import ImageMissingError, require_images
 from components.gcp.naming import IMAGES_REPOSITORY, PULL_THROUGH
 from components.gcp.node_pools import POOL_LABEL, TASK_POOL_LABEL
+from components.network import ClusterNetwork
 from components.postgresql import ADMINISTRATOR, Postgresql, PostgresqlArgs
 from components.versions import ImageSource
 from components.workload import Nodes
 from infra.google_cloud import GoogleCloud, Home, Instance
+from infra.network import IN_CLUSTER_DATABASE, airflow_network, cluster_network
 from infra.settings import (
     AirflowSettings,
     CloudSqlDatabase,
@@ -78,12 +80,13 @@ def deploy(settings: Settings, environment: str) -> None:
     opts = pulumi.ResourceOptions(provider=cluster.provider)
     checksum_key = random.RandomPassword("checksum-key", length=32, special=False).result
 
+    network = cluster_network(settings, opts)
     escrowed: dict[str, pulumi.Output[str]] = {}
     if isinstance(settings.database, InClusterDatabase):
         database = _in_cluster_database(settings, settings.database, images, checksum_key, opts)
     elif google and instance:
         bootstrap = google.bootstrap_identity(instance, cluster.workload_pool, cluster.ready)
-        database = _instance(settings, instance, bootstrap, images, checksum_key, opts)
+        database = _instance(settings, instance, bootstrap, images, checksum_key, network, opts)
         escrowed["database-administrator"] = instance.administrator_password
     else:
         raise AssertionError("the settings let no database on Google Cloud pass without 'google'")
@@ -109,6 +112,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 nodes=_component_nodes(settings),
                 task_nodes=_task_nodes(settings, asked),
                 xcom_bucket=home.bucket if home and asked.large_xcoms else None,
+                network=airflow_network(asked, network),
                 rotations=Rotations(**asked.rotations.model_dump()),
                 given=_given(settings.secrets.get(asked.name, ProvidedSecrets())),
                 protect=not settings.ephemeral,
@@ -227,7 +231,7 @@ def _in_cluster_database(
 ) -> DatabaseServer:
     image = images.reference("postgres")
     postgresql = Postgresql(
-        "postgresql",
+        IN_CLUSTER_DATABASE,
         PostgresqlArgs(
             image=image,
             checksum_key=checksum_key,
@@ -235,6 +239,7 @@ def _in_cluster_database(
             storage_class=asked.storage_class,
             max_connections=asked.max_connections,
             password_rotation=asked.administrator_password_rotation,
+            network_policies=settings.network_policies.enabled,
             protect=not settings.ephemeral,
         ),
         opts,
@@ -256,11 +261,14 @@ def _instance(
     bootstrap_identity: pulumi.Output[str],
     images: ImageSource,
     checksum_key: pulumi.Output[str],
+    network: ClusterNetwork | None,
     opts: pulumi.ResourceOptions,
 ) -> DatabaseServer:
     administration = DatabaseAdministration(
         "database",
-        DatabaseAdministrationArgs(instance.administrator_password, checksum_key, protect=not settings.ephemeral),
+        DatabaseAdministrationArgs(
+            instance.administrator_password, checksum_key, network, protect=not settings.ephemeral
+        ),
         opts,
     )
     return DatabaseServer(

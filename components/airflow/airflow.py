@@ -12,6 +12,7 @@ from components.airflow.configuration import API_PORT, airflow_cfg, api_host, sc
 from components.airflow.dags import dag_parts
 from components.airflow.database import bootstrap_database
 from components.airflow.jobs import Jobs
+from components.airflow.network_policies import restrict_network
 from components.airflow.pods import CONFIG_MAP, Blueprint
 from components.airflow.secrets import ADMIN_SECRET, make_secrets
 from components.airflow.services import Services
@@ -49,6 +50,7 @@ class Airflow(pulumi.ComponentResource):
         self.namespace = namespace.metadata.name
         self.admin_user = args.admin_user
 
+        restricted = restrict_network(name, args, self.namespace, self)
         secrets = make_secrets(name, args, self.namespace, self)
         self.fernet_key = secrets.fernet_key
         logs = log_store(args.task_logs, name, self.namespace, args.protect, self)
@@ -74,7 +76,7 @@ class Airflow(pulumi.ComponentResource):
         blueprint = Blueprint(name, args, secrets, logs, dags, checksum(args.checksum_key, *files.values()))
 
         bootstrapped = bootstrap_database(name, args, secrets, self)
-        mounted = [config, *secrets.resources, *logs.depends_on, *dags.depends_on]
+        mounted = [*restricted, config, *secrets.resources, *logs.depends_on, *dags.depends_on]
         jobs = Jobs(blueprint, self.namespace, accounts.components, self)
         migrated = jobs.migrate([bootstrapped, *mounted])
         jobs.create_admin([migrated])

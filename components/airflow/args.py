@@ -9,6 +9,7 @@ from components.airflow.git_sync import GitSync
 from components.airflow.sizing import SMALL, Sizing
 from components.airflow.task_logs import TaskLogStore
 from components.auth_proxy import AuthProxy
+from components.network import AirflowNetwork
 from components.workload import Nodes
 
 
@@ -137,6 +138,8 @@ class AirflowArgs:
     """Where results of tasks above 1 MiB go; None: into the database, like all others."""
 
     # safety
+    network: AirflowNetwork | None = None
+    """None: whoever can reach a pod may connect to it."""
     rotations: Rotations = field(default_factory=Rotations)
     given: GivenSecrets = field(default_factory=GivenSecrets)
     protect: bool = True

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 
 from infra.settings.base import MOUNTABLE_NAME, DnsLabel, Quantity, SettingsModel
+from infra.settings.network_policy import AirflowNetworkSettings
 
 KNOWN_HOST = r"^(@(cert-authority|revoked) )?[^\s@#]\S* (ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/]+=*( .*)?$"
 """One line of a ``known_hosts`` file: hosts, kind of key, key (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
@@ -165,3 +166,4 @@ class AirflowSettings(SettingsModel):
     logs_kept_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """How long this Airflow's bucket keeps task logs and large results."""
     rotations: Rotations = Rotations()
+    network: AirflowNetworkSettings = AirflowNetworkSettings()

@@ -19,6 +19,8 @@ from infra.settings.cluster import ClusterSettings
 from infra.settings.dag_rules import dag_problems
 from infra.settings.database import DatabaseSettings
 from infra.settings.google import Google, Ingress, NetworkSettings
+from infra.settings.network_policy import NetworkPolicies
+from infra.settings.network_rules import network_policy_problems
 from infra.settings.planning import connection_problems, default_connections
 
 FERNET_KEY_BYTES = 32
@@ -44,6 +46,7 @@ class Settings(SettingsModel):
     database: DatabaseSettings
     ingress: Ingress | None = None
     airflows: Annotated[tuple[AirflowSettings, ...], Field(min_length=1)]
+    network_policies: NetworkPolicies = NetworkPolicies()
     images: Images = Images()
     ephemeral: bool = False
     """True lifts the protection of databases, volumes, keys and namespaces: for environments to throw away."""
@@ -66,6 +69,7 @@ class Settings(SettingsModel):
             *connection_problems(self.max_connections, len(self.airflows)),
             *cloud_problems(self),
             *dag_problems(self),
+            *network_policy_problems(self),
         ]
         if found:
             raise ValueError("\n".join(found))

@@ -20,6 +20,10 @@ from tests.filled import filled
 Change = Callable[[dict[str, Any]], object]
 
 
+NOTHING = (["same"], ["read"], ["discard"])
+"""What happens to a resource that nothing happens to: the last two to one that is only looked up."""
+
+
 @dataclass
 class Steps:
     """What an update did, as the engine reports it: the operation of every resource, by kind and name."""
@@ -34,8 +38,8 @@ class Steps:
 
     @property
     def changed(self) -> dict[str, list[str]]:
-        """Without what stayed the same."""
-        return {name: ops for name, ops in self.by_resource.items() if ops != ["same"]}
+        """Without what stayed the same, and what is only looked up."""
+        return {name: ops for name, ops in self.by_resource.items() if ops not in NOTHING}
 
     @property
     def replaced_or_deleted(self) -> dict[str, list[str]]:

@@ -77,6 +77,8 @@ class _Answers(mocks.Mocks):
         elif args.typ == "gcp:compute/address:Address":
             state["address"] = "203.0.113.7"
             state["selfLink"] = f"https://www.googleapis.com/compute/v1/projects/acme/addresses/{state['name']}"
+        elif args.typ == "kubernetes:discovery.k8s.io/v1:EndpointSlice":  # looked up: where the API server is
+            state["endpoints"], state["ports"] = [{"addresses": ["10.99.0.1"]}], [{"name": "https", "port": 6443}]
         elif args.typ == "random:index/randomBytes:RandomBytes":
             state["base64"] = {SECRET_SIGNATURE: SECRET_VALUE, "value": "++++////" * 5 + "+/+="}
         return f"{args.name}-id", state

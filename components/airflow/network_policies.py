@@ -1,0 +1,147 @@
+"""What the pods of one Airflow may connect to, and who may connect to them: nothing but what is listed here.
+
+Policies add up, so each says what one kind of pod needs and none takes anything away. They keep teams apart; inside a
+namespace, which is one team's, they are a second line: who may make pods there may label them as he likes.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import urlsplit
+
+import pulumi
+from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
+
+from components.airflow.args import AirflowArgs, Executor
+from components.airflow.configuration import API_PORT
+from components.airflow.git_sync import GitSync
+from components.airflow.task_logs import ElasticsearchLogs
+from components.network import (
+    DNS,
+    AirflowNetwork,
+    Destination,
+    Egress,
+    Ingress,
+    deny_by_default,
+    git_server,
+    policy,
+    ports,
+    to_addresses,
+    to_pods,
+)
+from components.postgresql import CLIENT_LABEL
+
+COMPONENT: Final = "app.kubernetes.io/component"
+INGRESS_NAMESPACE: Final = {"airflow-platform/ingress": "true"}
+"""Label of a namespace whose pods bring people to the Airflows."""
+LOG_PORTS: Final = (8793, 8794)
+"""Log servers of what runs tasks, and of the triggerer: ``[logging] worker_log_server_port`` and
+``trigger_log_server_port``."""
+INNER_SERVICES: Final = {"pgbouncer": 6432, "rabbitmq": 5672, "redis": 6379}
+"""Parts of an Airflow that its other parts use, a task's pod never, and their ports."""
+TASK: Final = "task"
+EVERY_POD: Final[LabelSelectorArgsDict] = {}
+NO_AUTHORS_CODE: Final = ("api-server", "create-admin", "export", "flower", "migrate", "scheduler", *INNER_SERVICES)
+"""Parts that run Airflow's own code only. The others run what DAG authors write, too: tasks, triggers, DAG files and
+callbacks; and so does what a task starts itself (KubernetesPodOperator), which bears no such label at all."""
+
+
+def restrict_network(
+    name: str, args: AirflowArgs, namespace: pulumi.Output[str], parent: pulumi.Resource
+) -> tuple[pulumi.Resource, ...]:
+    """Makes the policies of the Airflow ``name``; none without ``args.network``."""
+    network = args.network
+    if network is None:
+        return ()
+    cluster = network.cluster
+    launches_pods = args.executor is Executor.KUBERNETES
+    to_kubernetes = pulumi.Output.from_input(cluster.api_servers if launches_pods else [])
+    made: list[pulumi.Resource] = []
+
+    def allow(
+        part: str,
+        pods: LabelSelectorArgsDict,
+        *,
+        egress: pulumi.Input[Sequence[Egress]] | None = None,
+        ingress: Sequence[Ingress] | None = None,
+    ) -> None:
+        opts = pulumi.ResourceOptions(parent=parent)
+        made.append(policy(f"{name}-network-{part}", part, namespace, pods, opts, ingress=ingress, egress=egress))
+
+    allow("every-pod", EVERY_POD, egress=[DNS, to_pods({COMPONENT: "api-server"}, API_PORT), *cluster.google()])
+    allow(
+        "api-server",
+        _only("api-server"),
+        ingress=[
+            {"from_": [{"pod_selector": EVERY_POD}], "ports": ports(API_PORT)},
+            {"from_": [{"namespace_selector": {"match_labels": INGRESS_NAMESPACE}}], "ports": ports(API_PORT)},
+        ],
+        egress=to_kubernetes.apply(
+            lambda found: [
+                {"to": [{"pod_selector": COMPONENTS}], "ports": ports(*LOG_PORTS)},
+                *_log_store(args, network),
+                *found,
+            ]
+        ),
+    )
+    allow("scheduler", _only("scheduler"), egress=to_kubernetes)
+    allow(
+        "components",
+        COMPONENTS,
+        egress=[
+            *(to_pods({COMPONENT: part}, port) for part, port in INNER_SERVICES.items()),
+            *_to(network.components),
+        ],
+        ingress=[{"from_": [{"pod_selector": _only("api-server")}], "ports": ports(*LOG_PORTS)}],
+    )
+    allow(
+        "inner-services",
+        {"match_expressions": [{"key": COMPONENT, "operator": "In", "values": list(INNER_SERVICES)}]},
+        ingress=[{"from_": [{"pod_selector": COMPONENTS}], "ports": ports(*INNER_SERVICES.values())}],
+    )
+    allow("database-clients", {"match_labels": dict(CLIENT_LABEL)}, egress=cluster.database)
+    to_api = pulumi.Output.from_input(cluster.api_servers if network.tasks_use_kubernetes else [])
+    allow(
+        "authors-code",
+        _authors_code(args),
+        egress=to_api.apply(lambda found: [*_authors_egress(args, network), *found]),
+    )
+    made.append(deny_by_default(f"{name}-network-default-deny", namespace, parent, made))
+    return tuple(made)
+
+
+COMPONENTS: Final[LabelSelectorArgsDict] = {
+    "match_expressions": [
+        {"key": COMPONENT, "operator": "Exists"},
+        {"key": COMPONENT, "operator": "NotIn", "values": [TASK]},
+    ]
+}
+"""Everything of an Airflow but its tasks' pods."""
+
+
+def _only(component: str) -> LabelSelectorArgsDict:
+    return {"match_labels": {COMPONENT: component}}
+
+
+def _authors_code(args: AirflowArgs) -> LabelSelectorArgsDict:
+    # With the LocalExecutor, tasks are processes of the scheduler's pod.
+    runs_tasks = {"scheduler"} if args.executor is Executor.LOCAL else set[str]()
+    others = [part for part in NO_AUTHORS_CODE if part not in runs_tasks]
+    return {"match_expressions": [{"key": COMPONENT, "operator": "NotIn", "values": others}]}
+
+
+def _authors_egress(args: AirflowArgs, network: AirflowNetwork) -> list[Egress]:
+    allowed = [*([network.cluster.outside()] if network.task_egress else []), *_to(network.tasks)]
+    if isinstance(args.dags, GitSync):
+        allowed.append(network.cluster.host(*git_server(args.dags.repository)))
+    return allowed
+
+
+def _log_store(args: AirflowArgs, network: AirflowNetwork) -> list[Egress]:
+    if not isinstance(args.task_logs, ElasticsearchLogs):
+        return []
+    parts = urlsplit(args.task_logs.url)
+    return [network.cluster.host(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))]
+
+
+def _to(destinations: Sequence[Destination]) -> list[Egress]:
+    return [to_addresses([one.cidr], one.ports) for one in destinations]
