@@ -34,6 +34,7 @@ from infra.google_cloud import GoogleCloud, Home, Instance
 from infra.network import IN_CLUSTER_DATABASE, airflow_network, cluster_network
 from infra.settings import (
     AirflowSettings,
+    AirflowState,
     CloudSqlDatabase,
     ElasticsearchTaskLogs,
     ExistingDatabase,
@@ -47,7 +48,6 @@ from infra.settings import (
     organisation_of,
 )
 from infra.settings.airflow import GitSyncDags
-from infra.settings.planning import connection_share
 
 DAGS_IMAGE = "dags"
 
@@ -107,7 +107,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 admin_user=asked.admin_user,
                 admin_email=asked.admin_email,
                 parallelism=asked.parallelism,
-                connection_limit=connection_share(settings.max_connections, len(settings.airflows)),
+                connection_limit=asked.database_connections,
                 identity=home.identity if home else None,
                 nodes=_component_nodes(settings),
                 task_nodes=_task_nodes(settings, asked),
@@ -116,24 +116,28 @@ def deploy(settings: Settings, environment: str) -> None:
                 rotations=Rotations(**asked.rotations.model_dump()),
                 given=_given(settings.secrets.get(asked.name, ProvidedSecrets())),
                 protect=not settings.ephemeral,
+                retired=asked.state is AirflowState.RETIRED,
+                export_bucket=home.bucket if home else None,
             ),
             opts,
         )
         airflows[asked.name] = airflow
-        escrowed[f"fernet-key-{asked.name}"] = airflow.fernet_key
+        escrowed[_fernet_key(asked)] = airflow.fernet_key
+    retired = [asked for asked in settings.airflows if asked.state is AirflowState.RETIRED]
     if google:
-        google.escrow(escrowed)
+        google.escrow(escrowed, released=[_fernet_key(asked) for asked in retired])
     pulumi.export(
         "airflows",
         {
-            name: {
-                "namespace": airflow.namespace,
-                "url": airflow.url,
-                "adminUser": airflow.admin_user,
-                "adminSecret": airflow.admin_secret,
-                "dagsVersion": airflow.version,
+            asked.name: {
+                "namespace": airflows[asked.name].namespace,
+                "url": airflows[asked.name].url,
+                "adminUser": airflows[asked.name].admin_user,
+                "adminSecret": airflows[asked.name].admin_secret,
+                "dagsVersion": airflows[asked.name].version,
+                "state": str(asked.state),
             }
-            for name, airflow in airflows.items()
+            for asked in settings.airflows
         },
     )
 
@@ -155,6 +159,10 @@ def dag_image(airflow: AirflowSettings, settings: Settings) -> DagImage:
         assert settings.google is not None  # the settings see to it
         repository = f"{organisation_of(settings.google).registry}/{IMAGES_REPOSITORY}/{DAGS_IMAGE}"
     return DagImage(repository, airflow.dags.version, airflow.dags.digest)
+
+
+def _fernet_key(airflow: AirflowSettings) -> str:
+    return f"fernet-key-{airflow.name}"
 
 
 def _dag_source(airflow: AirflowSettings, images: ImageSource) -> DagSource:

@@ -1,6 +1,6 @@
 """The part of an environment that is on Google Cloud: network, cluster, database, identities, buckets, escrow."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -19,6 +19,7 @@ from components.gcp.node_pools import PoolArgs, TaskPoolArgs
 from components.gcp.storage import AirflowBucket, AirflowBucketArgs
 from infra.settings import (
     AirflowSettings,
+    AirflowState,
     CloudSqlDatabase,
     ExistingDatabase,
     ExistingNetwork,
@@ -217,6 +218,7 @@ class GoogleCloud:
                 kept_days=airflow.logs_kept_days,
                 labels=self.labels,
                 protect=self.protect,
+                leaving=airflow.state is AirflowState.RETIRED,
             ),
             self._opts,
         )
@@ -247,8 +249,8 @@ class GoogleCloud:
         )
         pulumi.export("ingressAddress", made.address)
 
-    def escrow(self, secrets: Mapping[str, pulumi.Output[str]]) -> None:
-        """Keeps ``secrets`` for the day when all else is lost."""
+    def escrow(self, secrets: Mapping[str, pulumi.Output[str]], released: Collection[str]) -> None:
+        """Keeps ``secrets`` for the day when all else is lost; the ``released`` ones are no longer protected."""
         Escrow(
             "escrow",
             EscrowArgs(
@@ -258,6 +260,7 @@ class GoogleCloud:
                 regions=self.google.escrow_regions,
                 labels=self.labels,
                 protect=self.protect,
+                released=released,
             ),
             self._opts,
         )

@@ -20,7 +20,8 @@ from pulumi import automation
 from pulumi.automation import events
 
 from infra.program import run
-from infra.settings import PROJECT, SettingsError, load
+from infra.settings import PROJECT, Settings, SettingsError, load
+from ops.leaving import refuse_departures
 from ops.target import Target
 from testbed.engine import session
 from testbed.engine.choice import Operation, Purpose
@@ -33,7 +34,10 @@ LOCKED_OUT = (
     "every 'secure' value out of the stack file and set them anew; a state that it encrypted is lost with it "
     "(docs/recovery.md)."
 )
-PROTECTED = "if it really is to go, set ephemeral: true in the stack file, bring it up, then delete it."
+PROTECTED = (
+    "if one Airflow is to go, put it back with `state: retired`, bring the stack up, then remove it (docs/teams.md). "
+    "If all of it really is to go, set ephemeral: true in the stack file, bring it up, then delete it."
+)
 Observer = Callable[[events.EngineEvent], None]
 
 
@@ -67,6 +71,7 @@ class Engine:
         """What ``up`` would do, as a diff, line by line to ``show``. Changes nothing."""
         watch = _Watch(self.progress, observe)
         self.check(Operation.PREVIEW)
+        self._refuse_departures()
         with self._explained(watch):
             result = self.stack.preview(on_output=show, on_event=watch.event, diff=True, color="never")
         return Outcome(_by_name(result.change_summary))
@@ -77,6 +82,7 @@ class Engine:
         ``observe`` is told every event of the engine.
         """
         self.check(Operation.UP)
+        self._refuse_departures()
         if self.target.protected:
             # Likewise for what the program no longer has: its deletion comes last, after all other changes were made.
             rehearsal = _Watch(self.progress)
@@ -113,6 +119,10 @@ class Engine:
         workspace = self.stack.workspace
         command = ["stack", "export", "--stack", self.stack.name]
         return workspace.pulumi_command.run(command, workspace.work_dir, dict(workspace.env_vars)).stdout
+
+    def _refuse_departures(self) -> None:
+        if isinstance(self.target.parsed, Settings):
+            refuse_departures(self.target.name, self.outputs(), self.target.parsed)
 
     @contextmanager
     def _explained(self, watch: "_Watch") -> Iterator[None]:

@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from infra.settings import AirflowState
 from ops.airflow_api import AirflowApi
 from ops.cluster_view import ClusterView
 from ops.engine import engine_on
@@ -32,7 +33,8 @@ def up(chosen: Target, progress: Progress, dag: str | None = None, source: Path 
     save_kubeconfig(chosen, outcome.outputs)
     airflows = outcome.outputs["airflows"]
     dag = dag or (PROOF if chosen.testbed else None)
-    run = _proof(chosen, next(iter(airflows.values())), dag, outcome.changed > 0, progress) if dag else None
+    running = [airflow for airflow in airflows.values() if airflow["state"] == AirflowState.ACTIVE]
+    run = _proof(chosen, running[0], dag, outcome.changed > 0, progress) if dag and running else None
     print(_summary(chosen, airflows, run, time.monotonic() - began))
 
 
@@ -64,6 +66,9 @@ def _summary(chosen: Target, airflows: dict[str, Any], run: dict[str, Any] | Non
     lines = ["", f"Stack {chosen.name} is up ({seconds:.0f} s)."]
     for name, airflow in airflows.items():
         lines += ["", f"  Airflow {name}"]
+        if airflow["state"] == AirflowState.RETIRED:
+            lines.append("    retired: nothing of it runs; its entry may be removed (docs/teams.md)")
+            continue
         if chosen.testbed:
             with reach(chosen, airflow["namespace"]) as url:
                 lines.append(f"    URL        {url}")

@@ -11,6 +11,7 @@ from components.airflow.args import AirflowArgs, Executor
 from components.airflow.configuration import API_PORT, airflow_cfg, api_host, script
 from components.airflow.dags import dag_parts
 from components.airflow.database import bootstrap_database
+from components.airflow.export import export_database
 from components.airflow.jobs import Jobs
 from components.airflow.network_policies import restrict_network
 from components.airflow.pods import CONFIG_MAP, Blueprint
@@ -45,7 +46,7 @@ class Airflow(pulumi.ComponentResource):
             f"{name}-namespace",
             metadata=metadata(namespace_name, own_labels=RESTRICTED),
             # Deleting a namespace deletes all that is in it, volumes too.
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protected),
         )
         self.namespace = namespace.metadata.name
         self.admin_user = args.admin_user
@@ -53,7 +54,7 @@ class Airflow(pulumi.ComponentResource):
         restricted = restrict_network(name, args, self.namespace, self)
         secrets = make_secrets(name, args, self.namespace, self)
         self.fernet_key = secrets.fernet_key
-        logs = log_store(args.task_logs, name, self.namespace, args.protect, self)
+        logs = log_store(args.task_logs, name, self.namespace, args.protected, self)
         dags = dag_parts(name, args, self.namespace, self)
         self.version = dags.version
         launches_pods = args.executor is Executor.KUBERNETES
@@ -83,9 +84,9 @@ class Airflow(pulumi.ComponentResource):
 
         services = Services(blueprint, self.namespace, accounts, self, [migrated])
         api = services.api_server()
-        services.scheduler()
-        services.dag_processor()
-        services.triggerer()
+        parts = [services.scheduler(), services.dag_processor(), services.triggerer()]
+        if args.retired and args.export_bucket:
+            export_database(blueprint, args.export_bucket, self.namespace, accounts.components, self, [api, *parts])
 
         self.url = api.id.apply(lambda _: f"http://{api_host(namespace_name)}:{API_PORT}")
         self.register_outputs({"namespace": self.namespace, "url": self.url, "version": self.version})

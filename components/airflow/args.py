@@ -143,3 +143,12 @@ class AirflowArgs:
     rotations: Rotations = field(default_factory=Rotations)
     given: GivenSecrets = field(default_factory=GivenSecrets)
     protect: bool = True
+    retired: bool = False
+    """Nothing of it runs any more, and nothing of it is kept from deletion."""
+    export_bucket: str | None = None
+    """Where a dump of a retired one's database goes; None: nowhere."""
+
+    @property
+    def protected(self) -> bool:
+        """Whether what can't be made again is kept from deletion."""
+        return self.protect and not self.retired

@@ -57,10 +57,12 @@ class Blueprint:
         restart_policy: str = "Always",
         grace_period_seconds: int = 60,
         lifecycle: LifecycleArgsDict | None = None,
+        before: Sequence[Container] = (),
     ) -> Pod:
         """A pod that may use the metadata database: every component and Job, never a task.
 
-        With ``reads_dags``, DAG files are there before the component starts, and kept up to date.
+        With ``reads_dags``, DAG files are there before the component starts, and kept up to date. ``before`` are init
+        containers of its own, which have the database.
         """
         probe = dict(probes or {})
         proxy = self.args.database.proxy
@@ -73,7 +75,11 @@ class Blueprint:
             restart_policy=restart_policy,
             grace_period_seconds=grace_period_seconds,
             # The proxy first: nothing that comes after it may have to wait for the database in vain.
-            init_containers=[*([proxy.sidecar()] if proxy else []), *(self.dags.sidecars if reads_dags else ())],
+            init_containers=[
+                *([proxy.sidecar()] if proxy else []),
+                *(self.dags.sidecars if reads_dags else ()),
+                *before,
+            ],
             nodes=self.args.nodes,
             checksums={
                 "config": self.config_checksum,

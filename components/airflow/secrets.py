@@ -124,7 +124,7 @@ def _from_file(variable: str, key: str) -> EnvVarArgsDict:
 def _fernet_key(name: str, args: AirflowArgs, parent: pulumi.Resource) -> pulumi.Output[str]:
     # Protected: without this key no stored connection or variable can be read again.
     key = random.RandomBytes(
-        f"{name}-fernet-key", length=32, opts=pulumi.ResourceOptions(parent=parent, protect=args.protect)
+        f"{name}-fernet-key", length=32, opts=pulumi.ResourceOptions(parent=parent, protect=args.protected)
     )
     # Fernet wants the url-safe alphabet, RandomBytes gives the plain one.
     return key.base64.apply(lambda text: base64.urlsafe_b64encode(base64.b64decode(text)).decode())

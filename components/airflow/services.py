@@ -116,7 +116,7 @@ class Services:
             f"{self.blueprint.name}-{part}",
             metadata=metadata(part, self.namespace, self.blueprint.labels(part)),
             spec={
-                "replicas": 1,
+                "replicas": 0 if self.blueprint.args.retired else 1,
                 "revision_history_limit": 3,
                 "strategy": strategy,
                 "selector": {"match_labels": selector(self.blueprint.name, part)},

@@ -24,6 +24,8 @@ class AirflowBucketArgs:
     kept_days: int = 90
     labels: dict[str, str] = field(default_factory=dict)
     protect: bool = True
+    leaving: bool = False
+    """Nothing in it is deleted for its age any more, and it stays when its Airflow goes."""
 
 
 class AirflowBucket(pulumi.ComponentResource):
@@ -48,11 +50,13 @@ class AirflowBucket(pulumi.ComponentResource):
             # What a task or a person deletes by mistake can be had back for a week.
             soft_delete_policy={"retention_duration_seconds": SOFT_DELETE_SECONDS},
             lifecycle_rules=[
-                {"action": {"type": "Delete"}, "condition": {"age": args.kept_days}},
+                *([] if args.leaving else [_expiry(args.kept_days)]),
                 {"action": {"type": "AbortIncompleteMultipartUpload"}, "condition": {"age": 1}},
             ],
             force_destroy=not args.protect,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            opts=pulumi.ResourceOptions(
+                parent=self, protect=args.protect and not args.leaving, retain_on_delete=args.protect and args.leaving
+            ),
         )
         self.grants = tuple(
             gcp.storage.BucketIAMMember(
@@ -65,3 +69,7 @@ class AirflowBucket(pulumi.ComponentResource):
             for who, member in args.members.items()
         )
         self.register_outputs({"bucket": self.bucket})
+
+
+def _expiry(days: int) -> gcp.storage.BucketLifecycleRuleArgsDict:
+    return {"action": {"type": "Delete"}, "condition": {"age": days}}

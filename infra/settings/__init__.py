@@ -2,6 +2,7 @@
 
 from infra.settings.airflow import (
     AirflowSettings,
+    AirflowState,
     ElasticsearchTaskLogs,
     Executor,
     GcsTaskLogs,
@@ -21,6 +22,7 @@ from infra.settings.organisation import OrganisationStack
 __all__ = [
     "PROJECT",
     "AirflowSettings",
+    "AirflowState",
     "CloudSqlDatabase",
     "ElasticsearchTaskLogs",
     "Executor",

@@ -7,6 +7,7 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator
 
 from infra.settings.base import MOUNTABLE_NAME, DnsLabel, Quantity, SettingsModel
 from infra.settings.network_policy import AirflowNetworkSettings
+from infra.settings.planning import CONNECTIONS_PER_AIRFLOW
 
 KNOWN_HOST = r"^(@(cert-authority|revoked) )?[^\s@#]\S* (ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/]+=*( .*)?$"
 """One line of a ``known_hosts`` file: hosts, kind of key, key (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
@@ -19,6 +20,14 @@ class Executor(StrEnum):
     """Each task in a pod of its own, without access to the metadata database."""
     LOCAL = "LocalExecutor"
     """Tasks as processes of the scheduler's pod; they end when that pod does."""
+
+
+class AirflowState(StrEnum):
+    """Whether an Airflow runs. It leaves in two steps: retired, then removed from the stack file."""
+
+    ACTIVE = "active"
+    RETIRED = "retired"
+    """Nothing of it runs, its database is exported to its bucket where it has one, its protection is lifted."""
 
 
 class AirflowImage(SettingsModel):
@@ -150,6 +159,7 @@ class AirflowSettings(SettingsModel):
 
     name: DnsLabel
     """Names its namespace (``airflow-<name>``), database and resources. Never change it: that is a new database."""
+    state: AirflowState = AirflowState.ACTIVE
     executor: Executor = Executor.KUBERNETES
     dags: Dags
     task_logs: TaskLogs
@@ -166,4 +176,6 @@ class AirflowSettings(SettingsModel):
     logs_kept_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """How long this Airflow's bucket keeps task logs and large results."""
     rotations: Rotations = Rotations()
+    database_connections: Annotated[int, Field(ge=1, le=1000)] = CONNECTIONS_PER_AIRFLOW
+    """How many connections its database role may hold: its own, whoever else is there."""
     network: AirflowNetworkSettings = AirflowNetworkSettings()

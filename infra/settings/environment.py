@@ -66,7 +66,9 @@ class Settings(SettingsModel):
     def _parts_agree(self) -> Self:
         found = [*self._name_clashes(), *self._log_store_problems(), *self._secret_problems(), *self._image_problems()]
         found += [
-            *connection_problems(self.max_connections, len(self.airflows)),
+            *connection_problems(
+                self.max_connections, {airflow.name: airflow.database_connections for airflow in self.airflows}
+            ),
             *cloud_problems(self),
             *dag_problems(self),
             *network_policy_problems(self),

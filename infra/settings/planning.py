@@ -152,21 +152,23 @@ def _custom_problems(tier: str, cpus: int, memory: int) -> list[str]:
     return problems
 
 
-def connection_share(max_connections: int, airflows: int) -> int:
-    """The connections that each of ``airflows`` gets for its role."""
-    return (max_connections - RESERVED_CONNECTIONS) // airflows
-
-
-def connection_problems(max_connections: int, airflows: int) -> list[str]:
-    """Whether ``max_connections`` are enough for that many ``airflows``."""
-    if connection_share(max_connections, airflows) >= CONNECTIONS_PER_AIRFLOW:
-        return []
-    least = airflows * CONNECTIONS_PER_AIRFLOW + RESERVED_CONNECTIONS
-    return [
-        f"database.maxConnections: {max_connections} are too few for {_count(airflows)}: each needs "
-        f"{CONNECTIONS_PER_AIRFLOW}, and {RESERVED_CONNECTIONS} stay free for administrators. Allow at least {least}, "
-        "or have fewer Airflows"
+def connection_problems(max_connections: int, budgets: Mapping[str, int]) -> list[str]:
+    """Whether ``max_connections`` are enough for the ``budgets`` of all Airflows, by name, and each for its Airflow."""
+    problems = [
+        f"airflows.{name}.databaseConnections: {budget} are too few: an Airflow needs {CONNECTIONS_PER_AIRFLOW}. Allow "
+        "at least that many"
+        for name, budget in budgets.items()
+        if budget < CONNECTIONS_PER_AIRFLOW
     ]
+    asked = sum(budgets.values())
+    if max_connections < asked + RESERVED_CONNECTIONS:
+        problems.append(
+            f"database.maxConnections: {max_connections} are too few for {_count(len(budgets))}: together they may "
+            f"hold {asked}, and {RESERVED_CONNECTIONS} stay free for administrators. Allow at least "
+            f"{asked + RESERVED_CONNECTIONS}, lower their databaseConnections (at least {CONNECTIONS_PER_AIRFLOW} "
+            "each), or have fewer Airflows"
+        )
+    return problems
 
 
 def _count(airflows: int) -> str:

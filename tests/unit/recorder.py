@@ -28,6 +28,8 @@ class Registered:
     """With secrets unwrapped; ``secret_paths`` says where they were."""
     secret_paths: frozenset[str]
     protect: bool
+    retained: bool
+    """Whether it stays where it is when the program no longer has it."""
     provider: str
     dependencies: frozenset[str]
     custom: bool
@@ -111,6 +113,7 @@ class _Monitor(mocks.MockMonitor):
                     inputs=inputs,
                     secret_paths=frozenset(secret_paths),
                     protect=request.protect,
+                    retained=request.retainOnDelete,
                     provider=request.provider.split("::")[-2] if request.provider else "",
                     dependencies=frozenset(urn.rpartition("::")[2] for urn in request.dependencies),
                     custom=request.custom,

@@ -18,7 +18,6 @@ from infra.settings.planning import (
     Ranges,
     address_problems,
     connection_problems,
-    connection_share,
     default_connections,
     most_nodes,
     pod_block,
@@ -119,16 +118,20 @@ def test_upgrades_need_a_node_more_or_twice_the_pool() -> None:
     assert most_nodes([4, 6], [20]) == 5 + 7 + 40
 
 
-@given(most=st.integers(1, 5000), airflows=st.integers(1, 60))
-def test_shares_of_connections_are_enough_or_the_settings_are_refused(most: int, airflows: int) -> None:
-    problems = connection_problems(most, airflows)
-    share = connection_share(most, airflows)
-    assert bool(problems) == (share < CONNECTIONS_PER_AIRFLOW)
-    assert share * airflows + RESERVED_CONNECTIONS <= max(most, RESERVED_CONNECTIONS)
+@given(most=st.integers(1, 5000), budgets=st.lists(st.integers(CONNECTIONS_PER_AIRFLOW, 400), min_size=1, max_size=60))
+def test_budgets_of_connections_fit_or_the_settings_are_refused(most: int, budgets: list[int]) -> None:
+    named = {f"team-{number}": budget for number, budget in enumerate(budgets)}
+    problems = connection_problems(most, named)
+    assert bool(problems) == (sum(budgets) + RESERVED_CONNECTIONS > most)
     if problems:
-        least = int(re.findall(r"at least (\d+)", problems[0])[0])
-        assert connection_problems(least, airflows) == []
-        assert connection_problems(least - 1, airflows)
+        least = int(re.findall(r"Allow at least (\d+)", problems[0])[0])
+        assert connection_problems(least, named) == []
+        assert connection_problems(least - 1, named)
+
+
+def test_a_budget_that_no_airflow_can_live_on_is_named() -> None:
+    (problem,) = connection_problems(500, {"small": CONNECTIONS_PER_AIRFLOW - 1, "right": CONNECTIONS_PER_AIRFLOW})
+    assert problem.startswith("airflows.small.databaseConnections: 39 are too few")
 
 
 @given(
