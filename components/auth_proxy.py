@@ -11,6 +11,7 @@ HOST: Final = "127.0.0.1"
 PORT: Final = 5432
 HTTP_PORT: Final = 9801
 START_SECONDS: Final = 60
+RESOURCES: Final = Resources(cpu="50m", memory="64Mi", cpu_limit="1", memory_limit="256Mi")
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class AuthProxy:
                 self.connection_name,
             ],
             ports={"proxy-http": HTTP_PORT},
-            resources=Resources(cpu="50m", memory="64Mi", cpu_limit="1", memory_limit="256Mi"),
+            resources=RESOURCES,
             startup_probe={
                 "http_get": {"path": "/startup", "port": HTTP_PORT},
                 "period_seconds": 1,

@@ -64,6 +64,7 @@ class PostgresqlArgs:
     storage_class: str | None = None
     max_connections: int = 100
     password_rotation: int = 0
+    priority: pulumi.Input[str] | None = None
     network_policies: bool = False
     """Whether its namespace is shut but for what its own pods need. Who may reach the server is always limited."""
     protect: bool = True
@@ -182,6 +183,7 @@ class Postgresql(pulumi.ComponentResource):
             group=_POSTGRES_UID,
             # PostgreSQL's smart shutdown would wait for every client; the image's stop signal asks for the fast one.
             grace_period_seconds=60,
+            priority=args.priority,
             checksums={"administrator": self.administrator_checksum},
             containers=[
                 Container(

@@ -107,6 +107,8 @@ class Pod:
     """None: wherever there is room."""
     checksums: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    priority: pulumi.Input[str] | None = None
+    """The name of a PriorityClass (components/priorities.py). None: the cluster's default."""
 
 
 def labels(instance: str, component: str, version: str, name: str = "airflow") -> Labels:
@@ -210,6 +212,8 @@ def pod_spec(pod: Pod) -> PodSpecArgsDict:
     }
     if pod.init_containers:
         made["init_containers"] = [_container(container) for container in pod.init_containers]
+    if pod.priority is not None:
+        made["priority_class_name"] = pod.priority
     if pod.nodes:
         made["node_selector"] = dict(pod.nodes.labels)
         made["tolerations"] = [

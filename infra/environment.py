@@ -28,10 +28,12 @@ from components.gcp.naming import IMAGES_REPOSITORY, PULL_THROUGH
 from components.gcp.node_pools import POOL_LABEL, TASK_POOL_LABEL
 from components.network import ClusterNetwork
 from components.postgresql import ADMINISTRATOR, Postgresql, PostgresqlArgs
+from components.priorities import Priorities
 from components.versions import ImageSource
 from components.workload import Nodes
 from infra.google_cloud import GoogleCloud, Home, Instance
 from infra.network import IN_CLUSTER_DATABASE, airflow_network, cluster_network
+from infra.quota import quota_args
 from infra.settings import (
     AirflowSettings,
     AirflowState,
@@ -81,9 +83,10 @@ def deploy(settings: Settings, environment: str) -> None:
     checksum_key = random.RandomPassword("checksum-key", length=32, special=False).result
 
     network = cluster_network(settings, opts)
+    priorities = Priorities("priorities", opts)
     escrowed: dict[str, pulumi.Output[str]] = {}
     if isinstance(settings.database, InClusterDatabase):
-        database = _in_cluster_database(settings, settings.database, images, checksum_key, opts)
+        database = _in_cluster_database(settings, settings.database, images, checksum_key, priorities.components, opts)
     elif google and instance:
         bootstrap = google.bootstrap_identity(instance, cluster.workload_pool, cluster.ready)
         database = _instance(settings, instance, bootstrap, images, checksum_key, network, opts)
@@ -111,7 +114,9 @@ def deploy(settings: Settings, environment: str) -> None:
                 identity=home.identity if home else None,
                 nodes=_component_nodes(settings),
                 task_nodes=_task_nodes(settings, asked),
+                priority=priorities.components,
                 xcom_bucket=home.bucket if home and asked.large_xcoms else None,
+                quota=quota_args(asked),
                 network=airflow_network(asked, network),
                 rotations=Rotations(**asked.rotations.model_dump()),
                 given=_given(settings.secrets.get(asked.name, ProvidedSecrets())),
@@ -235,6 +240,7 @@ def _in_cluster_database(
     asked: InClusterDatabase,
     images: ImageSource,
     checksum_key: pulumi.Output[str],
+    priority: pulumi.Output[str],
     opts: pulumi.ResourceOptions,
 ) -> DatabaseServer:
     image = images.reference("postgres")
@@ -247,6 +253,7 @@ def _in_cluster_database(
             storage_class=asked.storage_class,
             max_connections=asked.max_connections,
             password_rotation=asked.administrator_password_rotation,
+            priority=priority,
             network_policies=settings.network_policies.enabled,
             protect=not settings.ephemeral,
         ),

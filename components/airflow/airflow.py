@@ -15,6 +15,7 @@ from components.airflow.export import export_database
 from components.airflow.jobs import Jobs
 from components.airflow.network_policies import restrict_network
 from components.airflow.pods import CONFIG_MAP, Blueprint
+from components.airflow.quota import limit_resources
 from components.airflow.secrets import ADMIN_SECRET, make_secrets
 from components.airflow.services import Services
 from components.airflow.task_logs import log_store
@@ -52,6 +53,7 @@ class Airflow(pulumi.ComponentResource):
         self.admin_user = args.admin_user
 
         restricted = restrict_network(name, args, self.namespace, self)
+        restricted += limit_resources(name, args.quota, self.namespace, self)
         secrets = make_secrets(name, args, self.namespace, self)
         self.fernet_key = secrets.fernet_key
         logs = log_store(args.task_logs, name, self.namespace, args.protected, self)

@@ -6,6 +6,7 @@ from enum import StrEnum
 import pulumi
 
 from components.airflow.git_sync import GitSync
+from components.airflow.quota import QuotaArgs
 from components.airflow.sizing import SMALL, Sizing
 from components.airflow.task_logs import TaskLogStore
 from components.auth_proxy import AuthProxy
@@ -134,8 +135,13 @@ class AirflowArgs:
     nodes: Nodes | None = None
     """Where its components run; ``task_nodes``: where its tasks do."""
     task_nodes: Nodes | None = None
+    priority: pulumi.Input[str] | None = None
+    """The PriorityClass of its components. Tasks have that for tasks wherever there is one."""
     xcom_bucket: str | None = None
     """Where results of tasks above 1 MiB go; None: into the database, like all others."""
+
+    quota: QuotaArgs | None = None
+    """None: no limit of its own."""
 
     # safety
     network: AirflowNetwork | None = None

@@ -81,6 +81,7 @@ class Blueprint:
                 *before,
             ],
             nodes=self.args.nodes,
+            priority=self.args.priority,
             checksums={
                 "config": self.config_checksum,
                 "secrets": self.secrets.components_checksum,

@@ -10,6 +10,7 @@ from components.airflow.configuration import to_yaml
 from components.airflow.dags import DagParts
 from components.airflow.pods import AIRFLOW_GID, AIRFLOW_UID, CONFIG_ENV, FILES_MOUNT, INIT, TMP
 from components.airflow.task_logs import LogStoreParts
+from components.priorities import TASKS
 from components.workload import Container, Pod, labels, manifest, pod_spec
 
 SERVICE_ACCOUNT = "task"
@@ -27,6 +28,7 @@ def pod_template_yaml(name: str, args: AirflowArgs, dags: DagParts, logs: LogSto
         # Time for a task's on_kill and for its log to be written.
         grace_period_seconds=60,
         nodes=args.task_nodes,
+        priority=None if args.priority is None else TASKS,
         init_containers=dags.before_task,
         # The autoscaler takes no node away from under a task; upgrades wait as long as the pool says.
         annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},

@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator
 from infra.settings.base import MOUNTABLE_NAME, DnsLabel, Quantity, SettingsModel
 from infra.settings.network_policy import AirflowNetworkSettings
 from infra.settings.planning import CONNECTIONS_PER_AIRFLOW
+from infra.settings.quota import ContainerLimits, Quota
 
 KNOWN_HOST = r"^(@(cert-authority|revoked) )?[^\s@#]\S* (ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/]+=*( .*)?$"
 """One line of a ``known_hosts`` file: hosts, kind of key, key (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
@@ -178,4 +179,8 @@ class AirflowSettings(SettingsModel):
     rotations: Rotations = Rotations()
     database_connections: Annotated[int, Field(ge=1, le=1000)] = CONNECTIONS_PER_AIRFLOW
     """How many connections its database role may hold: its own, whoever else is there."""
+    quota: Quota | None = None
+    """None: no limit."""
+    containers: ContainerLimits | None = None
+    """None: nothing is limited, unless there is a quota; then its defaults hold."""
     network: AirflowNetworkSettings = AirflowNetworkSettings()

@@ -22,6 +22,7 @@ from infra.settings.google import Google, Ingress, NetworkSettings
 from infra.settings.network_policy import NetworkPolicies
 from infra.settings.network_rules import network_policy_problems
 from infra.settings.planning import connection_problems, default_connections
+from infra.settings.quota_rules import quota_problems
 
 FERNET_KEY_BYTES = 32
 
@@ -72,6 +73,7 @@ class Settings(SettingsModel):
             *cloud_problems(self),
             *dag_problems(self),
             *network_policy_problems(self),
+            *quota_problems(self),
         ]
         if found:
             raise ValueError("\n".join(found))

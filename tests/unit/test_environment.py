@@ -54,7 +54,7 @@ def test_every_kubernetes_object_belongs_to_a_component_and_uses_the_environment
     objects = [r for r in local.resources if r.type.startswith("kubernetes:")]
     assert len(objects) > 25
     for one in objects:
-        assert one.parent in {"main", "postgresql"}, one.name
+        assert one.parent in {"main", "postgresql", "priorities"}, one.name
         assert one.provider == "cluster", one.name
 
 

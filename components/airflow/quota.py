@@ -1,0 +1,95 @@
+"""How much one Airflow may take of its cluster, and how much it needs at least."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components.workload import Resources, metadata
+
+_MIB: Final = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
+
+
+@dataclass(frozen=True)
+class QuotaArgs:
+    """Arguments of ``limit_resources``.
+
+    ``most`` is what all pods may request together, as a ResourceQuota writes it; ``default`` is what a container has
+    that says nothing; ``highest`` are the highest limits of any container.
+    """
+
+    most: Mapping[str, str]
+    default: Resources
+    highest: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kind of pod: what each requests, and how many there are at most, those of a rolling update included."""
+
+    name: str
+    containers: Sequence[Resources]
+    pods: int
+
+    @property
+    def cpu(self) -> int:
+        """Of one pod, in thousandths of a CPU."""
+        return sum(cpu_millis(one.cpu) for one in self.containers)
+
+    @property
+    def memory(self) -> int:
+        """Of one pod, in MiB."""
+        return sum(memory_mib(one.memory) for one in self.containers)
+
+
+def limit_resources(
+    name: str, args: QuotaArgs | None, namespace: pulumi.Output[str], parent: pulumi.Resource
+) -> tuple[pulumi.Resource, ...]:
+    """Makes the ResourceQuota and the LimitRange of the Airflow ``name``; nothing without ``args``.
+
+    Where a quota counts requests, Kubernetes refuses a pod that has none: hence the defaults.
+    """
+    if args is None:
+        return ()
+    opts = pulumi.ResourceOptions(parent=parent)
+    default = args.default
+    made: list[pulumi.Resource] = [
+        kubernetes.core.v1.LimitRange(
+            f"{name}-limits",
+            metadata=metadata("containers", namespace),
+            spec={
+                "limits": [
+                    {
+                        "type": "Container",
+                        "default_request": {"cpu": default.cpu, "memory": default.memory},
+                        "default": {"cpu": default.cpu_limit, "memory": default.memory_limit},
+                        **({"max": dict(args.highest)} if args.highest else {}),
+                    }
+                ]
+            },
+            opts=opts,
+        )
+    ]
+    if args.most:
+        made.append(
+            kubernetes.core.v1.ResourceQuota(
+                f"{name}-quota", metadata=metadata("airflow", namespace), spec={"hard": dict(args.most)}, opts=opts
+            )
+        )
+    return tuple(made)
+
+
+def cpu_millis(text: str) -> int:
+    """``150m`` or ``2`` as thousandths of a CPU."""
+    return int(text[:-1]) if text.endswith("m") else int(text) * 1000
+
+
+def memory_mib(text: str) -> int:
+    """``448Mi`` or ``2Gi`` as MiB, rounded up."""
+    found = re.fullmatch(r"(\d+)([KMGT]i)", text)
+    assert found, text
+    return math.ceil(int(found[1]) * _MIB[found[2]])

@@ -1,0 +1,81 @@
+"""Whether a quota leaves room for the Airflow itself and one task, and its limits for what each part may use."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from infra.settings.airflow import AirflowSettings, Executor, GitSyncDags
+
+if TYPE_CHECKING:
+    from components.airflow.quota import Part
+    from infra.settings.environment import Settings
+
+
+def quota_problems(settings: "Settings") -> list[str]:
+    """Every quota and every limit of ``settings`` that its Airflow can't run under, with the sum."""
+    return [problem for airflow in settings.airflows for problem in _problems(settings, airflow)]
+
+
+def _problems(settings: "Settings", airflow: AirflowSettings) -> Iterator[str]:
+    from components.airflow.quota import cpu_millis, memory_mib  # noqa: PLC0415 (keeps settings free of the SDKs)
+
+    if airflow.quota is None and airflow.containers is None:
+        return
+    where = f"airflows.{airflow.name}"
+    parts = parts_of(settings, airflow)
+    if (quota := airflow.quota) is not None:
+        if quota.cpu is not None and cpu_millis(quota.cpu) < (least := sum(part.cpu * part.pods for part in parts)):
+            listed = " + ".join(f"{part.name} {part.pods} x {part.cpu}m" for part in parts)
+            yield _too_small(f"{where}.quota.cpu", quota.cpu, listed, f"{least}m")
+        if quota.memory is not None and memory_mib(quota.memory) < (
+            least := sum(part.memory * part.pods for part in parts)
+        ):
+            listed = " + ".join(f"{part.name} {part.pods} x {part.memory}Mi" for part in parts)
+            yield _too_small(f"{where}.quota.memory", quota.memory, listed, f"{least}Mi")
+        if quota.pods is not None and quota.pods < (least := sum(part.pods for part in parts)):
+            listed = " + ".join(f"{part.name} {part.pods}" for part in parts)
+            yield _too_small(f"{where}.quota.pods", str(quota.pods), listed, str(least))
+    if (limits := airflow.containers) is not None:
+        every = [container for part in parts for container in part.containers]
+        highest_cpu = max((one.cpu_limit for one in every), key=cpu_millis)
+        highest_memory = max((one.memory_limit for one in every), key=memory_mib)
+        if limits.max_cpu is not None and cpu_millis(limits.max_cpu) < cpu_millis(highest_cpu):
+            yield _too_low(f"{where}.containers.maxCpu", limits.max_cpu, highest_cpu)
+        if limits.max_memory is not None and memory_mib(limits.max_memory) < memory_mib(highest_memory):
+            yield _too_low(f"{where}.containers.maxMemory", limits.max_memory, highest_memory)
+        for key, lower, upper in (
+            ("cpuLimit", cpu_millis(limits.cpu), cpu_millis(limits.cpu_limit)),
+            ("memoryLimit", memory_mib(limits.memory), memory_mib(limits.memory_limit)),
+        ):
+            if upper < lower:
+                yield f"{where}.containers.{key}: is less than what such a container requests. Raise it"
+
+
+def parts_of(settings: "Settings", airflow: AirflowSettings) -> Sequence["Part"]:
+    """The pods of ``airflow`` when an update is busiest, with old and new ones side by side; and one task."""
+    from components.airflow.git_sync import RESOURCES as GIT_SYNC  # noqa: PLC0415
+    from components.airflow.quota import Part  # noqa: PLC0415
+    from components.airflow.sizing import SMALL as SIZING  # noqa: PLC0415
+    from components.auth_proxy import RESOURCES as PROXY  # noqa: PLC0415
+
+    local = airflow.executor is Executor.LOCAL
+    proxy = [] if settings.database.kind == "in-cluster" else [PROXY]
+    git = [GIT_SYNC] if isinstance(airflow.dags, GitSyncDags) else []
+    parts = [
+        Part("api-server", [SIZING.api_server, *proxy], 2),
+        # One that runs tasks itself goes before its successor comes.
+        Part("scheduler", [SIZING.scheduler, *proxy, *(git if local else ())], 1 if local else 2),
+        Part("dag-processor", [SIZING.dag_processor, *proxy, *git], 2),
+        Part("triggerer", [SIZING.triggerer, *proxy], 2),
+    ]
+    return parts if local else [*parts, Part("task", [SIZING.task], 1)]
+
+
+def _too_small(where: str, given: str, listed: str, least: str) -> str:
+    return (
+        f"{where}: {given} is too small for the Airflow's own parts while they are replaced, and one task: {listed} = "
+        f"{least}. Allow at least that, or leave it out"
+    )
+
+
+def _too_low(where: str, given: str, highest: str) -> str:
+    return f"{where}: {given} is less than a part of Airflow's own may use, {highest}. Allow at least that"
