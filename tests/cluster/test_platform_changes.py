@@ -23,6 +23,14 @@ from tests.cluster.looks import (
     uids,
     wait_until,
 )
+from tests.cluster.neighbours import (
+    DENIED,
+    REACHED,
+    answers_of_kubernetes,
+    of_neighbour,
+    reached_by_part,
+    reached_by_task,
+)
 from tests.cluster.platform import STACK, Platform
 
 pytestmark = pytest.mark.cluster
@@ -168,6 +176,29 @@ def test_a_second_airflow_with_the_local_executor_runs_dags_and_neither_reaches_
         assert expected in said, (database, said)
 
 
+def test_no_pod_of_the_first_one_reaches_the_second_and_all_reach_what_is_their_own(platform: Platform) -> None:
+    theirs = of_neighbour(platform, "airflow-other")
+    database, kubernetes = "postgresql.postgresql.svc.cluster.local:5432", "kubernetes.default.svc:443"
+    own = "api-server.airflow-main.svc.cluster.local:8080"
+    found = reached_by_task(platform, [*theirs, own, database, kubernetes])
+    assert found == {**dict.fromkeys([*theirs, database, kubernetes], DENIED), own: REACHED}
+    for part in ("scheduler", "triggerer"):
+        found = reached_by_part(platform, part, [*theirs, own, database])
+        assert found == {**dict.fromkeys(theirs, DENIED), own: REACHED, database: REACHED}, part
+    namespaces = "/api/v1/namespaces"
+    answers = answers_of_kubernetes(
+        platform,
+        "scheduler",
+        [
+            f"{namespaces}/airflow-main/pods",
+            f"{namespaces}/airflow-other/pods",
+            f"{namespaces}/airflow-other/secrets/database",
+            f"{namespaces}/postgresql/secrets/administrator",
+        ],
+    )
+    assert list(answers.values()) == [200, 403, 403, 403], answers
+
+
 def test_an_image_that_cannot_be_pulled_is_named_and_after_the_mend_all_is_well(platform: Platform) -> None:
     def wrong(config: dict[str, Any]) -> None:
         config["airflows"][1]["dags"] = {"kind": "image", "repository": "registry.invalid/dags", "version": "none"}
@@ -185,8 +216,12 @@ def test_an_image_that_cannot_be_pulled_is_named_and_after_the_mend_all_is_well(
         assert api.get("/dags/example_mapped_regions/dagRuns")["total_entries"] == 1
 
 
-def test_removing_an_airflow_leaves_the_other_as_it_is(platform: Platform) -> None:
+def test_retiring_and_removing_an_airflow_leaves_the_other_as_it_is(platform: Platform) -> None:
     before = uids(platform, "airflow-main")
+    platform.change(lambda config: config["airflows"][1].update(state="retired"))
+    platform.up()
+    assert uids(platform, "airflow-main") == before
+    assert uids(platform, "airflow-other") == {}
     platform.change(lambda config: config["airflows"].pop())
     platform.up()
     assert uids(platform, "airflow-main") == before

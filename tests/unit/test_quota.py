@@ -83,7 +83,8 @@ def test_what_a_quota_is_held_against_is_what_the_pods_request(stack: str, execu
         (
             {"quota": {"memory": "2Gi"}},
             "quota.memory: 2Gi is too small for the Airflow's own parts while they are replaced, and one task: "
-            "api-server 2 x 448Mi + scheduler 2 x 320Mi + dag-processor 2 x 320Mi + triggerer 2 x 320Mi + task 1 x 256Mi = 3072Mi",
+            "api-server 2 x 448Mi + scheduler 2 x 320Mi + dag-processor 2 x 320Mi + triggerer 2 x 320Mi + task "
+            "1 x 256Mi = 3072Mi. Allow at least that, or leave it out",
         ),
         ({"quota": {"cpu": "1099m"}}, "= 1100m. Allow at least that"),
         ({"quota": {"pods": 8}}, "quota.pods: 8 is too small"),
