@@ -75,8 +75,8 @@ test-go: .venv/ready
 	@go=$$($(PYTHON) -m testbed.system iproute2 nftables)/go && cd testbed/cluster/netpol && "$$go" vet ./... && "$$go" test ./...
 
 .PHONY: test-dags
-test-dags: .venv/ready ## Every DAG imports, has an owner, a description, retries, a time-out; no cluster, no root
-	@python=$$($(PYTHON) -m testbed.images.airflow_venv) && cd dags-image && "$$python" -m pytest -q tests
+test-dags: .venv/ready ## Every DAG imports and keeps the rules, every way that DAGs come; no cluster, no root
+	@python=$$($(PYTHON) -m testbed.images.airflow_venv) && $(PYTHON) -m testbed.object_store env -C dags-image "$$python" -m pytest -q tests
 
 .PHONY: bench
 bench: .venv/ready ## How long the offline preview of STACK=prod takes

@@ -7,7 +7,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 DAGS = HERE.parent / "dags"
-sys.path.insert(0, str(DAGS))
+sys.path[:0] = [str(DAGS), str(HERE.parent)]
 
 # Before anything imports Airflow: a home of its own, no examples, quiet.
 _home = tempfile.TemporaryDirectory(prefix="airflow-home-")
