@@ -7,7 +7,7 @@ PYTHON := .venv/bin/python
 
 .PHONY: help
 help: ## Show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .venv/ready: requirements.txt requirements-dev.txt
 	@echo "setting up .venv (Python packages)"
@@ -49,6 +49,14 @@ recover: .venv/ready ## Rebuild AIRFLOW in STACK from DUMP and the Fernet keys i
 .PHONY: costs
 costs: .venv/ready ## What STACK costs a month by list prices
 	@$(PYTHON) -m ops costs --stack=$(STACK)
+
+.PHONY: publish-dags
+publish-dags: .venv/ready ## Publish FOLDER (dags-image/dags) to STACK's bucket: what new runs of AIRFLOW (the first one) get
+	@$(PYTHON) -m ops publish-dags --stack=$(STACK) --airflow=$(AIRFLOW) $(if $(FOLDER),--folder='$(FOLDER)')
+
+.PHONY: rollback-dags
+rollback-dags: .venv/ready ## Make the earlier VERSION what new runs of AIRFLOW (the first one) in STACK get
+	@$(PYTHON) -m ops rollback-dags --stack=$(STACK) --airflow=$(AIRFLOW) --version='$(VERSION)'
 
 .PHONY: test
 test: lint test-fast test-dags test-go test-cluster ## Everything: linters, unit, DAGs, engine, and a running Airflow (root)

@@ -19,8 +19,6 @@ from components.airflow import (
     TaskLogStore,
     VolumeLogs,
 )
-from components.airflow.args import BakedDags, DagSource
-from components.airflow.git_sync import GitSync
 from components.auth_proxy import HOST, PORT, AuthProxy
 from components.database_administration import DatabaseAdministration, DatabaseAdministrationArgs
 from components.gcp.images import ImageMissingError, require_images
@@ -31,6 +29,7 @@ from components.postgresql import ADMINISTRATOR, Postgresql, PostgresqlArgs
 from components.priorities import Priorities
 from components.versions import ImageSource
 from components.workload import Nodes
+from infra.dag_delivery import dag_source
 from infra.google_cloud import GoogleCloud, Home, Instance
 from infra.network import IN_CLUSTER_DATABASE, airflow_network, cluster_network
 from infra.quota import quota_args
@@ -49,7 +48,6 @@ from infra.settings import (
     VolumeTaskLogs,
     organisation_of,
 )
-from infra.settings.airflow import GitSyncDags
 
 DAGS_IMAGE = "dags"
 
@@ -101,7 +99,7 @@ def deploy(settings: Settings, environment: str) -> None:
             AirflowArgs(
                 executor=Executor(asked.executor),
                 image=dag_images[asked.name],
-                dags=_dag_source(asked, images),
+                dags=dag_source(asked, images, home.dag_bucket if home else None),
                 database=database,
                 task_logs=_log_store(asked, home),
                 checksum_key=checksum_key,
@@ -168,25 +166,6 @@ def dag_image(airflow: AirflowSettings, settings: Settings) -> DagImage:
 
 def _fernet_key(airflow: AirflowSettings) -> str:
     return f"fernet-key-{airflow.name}"
-
-
-def _dag_source(airflow: AirflowSettings, images: ImageSource) -> DagSource:
-    dags = airflow.dags
-    if not isinstance(dags, GitSyncDags):
-        return BakedDags()
-    return GitSync(
-        image=images.reference("git-sync"),
-        repository=dags.git.repository,
-        ref=dags.git.ref,
-        subpath=dags.git.subpath,
-        depth=dags.git.depth,
-        username=dags.git.username or GitSync.username,
-        known_hosts=dags.git.known_hosts,
-        period_seconds=dags.period_seconds,
-        stale_worktree_seconds=dags.stale_worktree_seconds,
-        max_failures=dags.max_failures,
-        volume_size=dags.volume_size,
-    )
 
 
 def _foundations(settings: Settings, google: GoogleCloud | None) -> tuple[Kubernetes, Instance | None]:

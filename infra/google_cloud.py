@@ -10,6 +10,7 @@ from components.airflow import COMPONENT_ACCOUNTS, TASK_ACCOUNT, Identity, boots
 from components.database_administration import NAMESPACE as DATABASE_NAMESPACE
 from components.gcp.address import AddressArgs, IngressAddress
 from components.gcp.cluster import BackupArgs, Cluster, ClusterArgs, Exclusion, MaintenanceArgs, logs_pool
+from components.gcp.dag_bucket import DagBucket, DagBucketArgs
 from components.gcp.database import CloudSql, CloudSqlArgs
 from components.gcp.escrow import Escrow, EscrowArgs
 from components.gcp.identities import WorkloadIdentity, WorkloadIdentityArgs, allow_database
@@ -30,6 +31,7 @@ from infra.settings import (
     organisation_of,
     own_network,
 )
+from infra.settings.dags import ArtifactDags
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class Home:
     identity: Identity
     """Known when it may use the bucket and the database."""
     bucket: str
+    dag_bucket: str | None = None
+    """The one for its DAGs, if they come from a bucket that is made here."""
 
 
 class GoogleCloud:
@@ -222,12 +226,32 @@ class GoogleCloud:
             ),
             self._opts,
         )
+        dags = self._dag_bucket(airflow, {"airflow": components.member, "tasks": tasks.member})
+        grants = [*bucket.grants, *(dags.grants if dags else ())]
         allowed = [self._allow(f"{airflow.name}-airflow-database", instance, components)] if instance else []
         return Home(
-            Identity(
-                _known_after(components.email, *bucket.grants, *allowed), _known_after(tasks.email, *bucket.grants)
-            ),
+            Identity(_known_after(components.email, *grants, *allowed), _known_after(tasks.email, *grants)),
             bucket.bucket,
+            dags.bucket if dags else None,
+        )
+
+    def _dag_bucket(self, airflow: AirflowSettings, readers: Mapping[str, pulumi.Output[str]]) -> DagBucket | None:
+        dags = airflow.dags
+        if not isinstance(dags, ArtifactDags) or dags.bucket is not None:
+            return None
+        return DagBucket(
+            f"{airflow.name}-dags",
+            DagBucketArgs(
+                project=self.google.project,
+                environment=self.environment,
+                airflow=airflow.name,
+                location=self.google.region,
+                readers=readers,
+                publishers=dags.publishers,
+                labels=self.labels,
+                protect=self.protect,
+            ),
+            self._opts,
         )
 
     def address(self) -> None:

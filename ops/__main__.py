@@ -20,7 +20,20 @@ from ops.up import up
 from testbed.progress import Failure, Progress
 
 INTERRUPTED = 130
-COMMANDS = ("up", "preview", "down", "status", "password", "kubeconfig", "costs", "dump", "recover")
+DAGS = ROOT / "dags-image" / "dags"
+COMMANDS = (
+    "up",
+    "preview",
+    "down",
+    "status",
+    "password",
+    "kubeconfig",
+    "costs",
+    "dump",
+    "recover",
+    "publish-dags",
+    "rollback-dags",
+)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,6 +48,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--file", default="", help="with dump: where to write it")
     parser.add_argument("--dump", default="", help="with recover: the dump to restore")
     parser.add_argument("--keys", default="", help="with recover: a file with the Fernet keys")
+    parser.add_argument("--folder", type=Path, default=DAGS, help="with publish-dags: the folder with the DAGs")
+    parser.add_argument("--version", default="", help="with rollback-dags: an earlier version")
     parser.add_argument("--delete", action="store_true", help="with down: also delete databases, logs and state")
     chosen = parser.parse_args(arguments)
     progress = Progress()
@@ -67,9 +82,22 @@ def _run(chosen: argparse.Namespace, on: Target, progress: Progress) -> int:
             dump(on, chosen.airflow, chosen.file, progress)
         case "recover":
             recover(on, chosen.airflow, chosen.dump, chosen.keys, progress, chosen.stacks, chosen.source)
+        case "publish-dags" | "rollback-dags":
+            move_dags(on, chosen, progress)
         case _:  # "kubeconfig"
             print(kubeconfig(on, progress) or "")
     return 0
+
+
+def move_dags(on: Target, chosen: argparse.Namespace, progress: Progress) -> None:
+    """Publish DAGs into the stack's bucket, or go back to earlier ones."""
+    from ops.publish import publish, rollback, shelf_of  # noqa: PLC0415 (Google's libraries take a while to load)
+
+    with shelf_of(on, chosen.airflow) as shelf:
+        if chosen.command == "publish-dags":
+            publish(shelf, chosen.folder, progress)
+        else:
+            rollback(shelf, chosen.version, progress)
 
 
 def preview(on: Target, progress: Progress, source: Path) -> None:

@@ -8,7 +8,7 @@ import pulumi_kubernetes as kubernetes
 
 from components.airflow.access import grant_access
 from components.airflow.args import AirflowArgs, Executor
-from components.airflow.configuration import API_PORT, airflow_cfg, api_host, script
+from components.airflow.configuration import API_PORT, FILES_FOLDER, airflow_cfg, api_host, script
 from components.airflow.dags import dag_parts
 from components.airflow.database import bootstrap_database
 from components.airflow.export import export_database
@@ -57,7 +57,7 @@ class Airflow(pulumi.ComponentResource):
         secrets = make_secrets(name, args, self.namespace, self)
         self.fernet_key = secrets.fernet_key
         logs = log_store(args.task_logs, name, self.namespace, args.protected, self)
-        dags = dag_parts(name, args, self.namespace, self)
+        dags = dag_parts(name, args, self.namespace, self, FILES_FOLDER)
         self.version = dags.version
         launches_pods = args.executor is Executor.KUBERNETES
         accounts = grant_access(name, self.namespace, self, launches_pods, args.identity)
@@ -67,6 +67,7 @@ class Airflow(pulumi.ComponentResource):
             "webserver_config.py": script("webserver_config.py"),
             "heartbeat.py": script("heartbeat.py"),
             "create_admin.py": script("create_admin.py"),
+            **dags.files,
         }
         if launches_pods:
             files["pod-template.yaml"] = pod_template_yaml(name, args, dags, logs)

@@ -5,6 +5,7 @@ from enum import StrEnum
 
 import pulumi
 
+from components.airflow.dag_bundles import ArtifactStore, GitBundle
 from components.airflow.git_sync import GitSync
 from components.airflow.quota import QuotaArgs
 from components.airflow.sizing import SMALL, Sizing
@@ -76,6 +77,7 @@ class GivenSecrets:
     elasticsearch_password: pulumi.Output[str] | None = None
     git_token: pulumi.Output[str] | None = None
     git_ssh_key: pulumi.Output[str] | None = None
+    github_app_key: pulumi.Output[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class BakedDags:
     """DAGs in the image: new ones are a new image."""
 
 
-DagSource = BakedDags | GitSync
+DagSource = BakedDags | GitSync | GitBundle | ArtifactStore
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ def airflow_cfg(name: str, namespace: str, args: AirflowArgs, dags: DagParts, lo
             "executor": str(args.executor),
             "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
             "dags_folder": dags.folder,
+            **({"plugins_folder": dags.plugins} if dags.plugins else {}),
             "load_examples": "False",
             "parallelism": str(args.parallelism),
             "execution_api_server_url": f"http://{api_host(namespace)}:{API_PORT}{path}/execution/",
@@ -69,7 +70,7 @@ def airflow_cfg(name: str, namespace: str, args: AirflowArgs, dags: DagParts, lo
             **({"base_url": args.base_url} if args.base_url else {}),
         },
         "fab": {"config_file": WEBSERVER_CONFIG, "enable_proxy_fix": "True"},
-        "dag_processor": {"dag_bundle_config_list": dags.bundles},
+        "dag_processor": dict(dags.options),
         "scheduler": {
             "enable_health_check": "True",
             "scheduler_health_check_server_port": str(SCHEDULER_HEALTH_PORT),

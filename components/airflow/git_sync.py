@@ -44,13 +44,23 @@ class GitLogin:
 
 
 @dataclass(frozen=True)
+class GithubApp:
+    """A GitHub App that signs in with a private key; ``base_url`` is the API of a GitHub Enterprise Server."""
+
+    client_id: str
+    installation_id: str
+    base_url: str | None = None
+
+
+@dataclass(frozen=True)
 class GitSync:
     """DAGs in ``subpath`` of a git ``repository``, at the newest commit of ``ref``.
 
     ``repository`` is reached over https, or over ssh if its address begins otherwise; then only the keys in
     ``known_hosts`` are accepted, so without any none is. ``stale_worktree_seconds`` is how long an earlier commit's
     files stay, ``max_failures`` how many looks may fail in a row until git-sync exits and is started anew (-1: any
-    number), ``volume_size`` the most that a copy may take of a node's disk.
+    number), ``volume_size`` the most that a copy may take of a node's disk. With ``plugins``, a folder in the
+    repository, every component has a copy, because all of them load plugins.
     """
 
     image: str
@@ -60,6 +70,8 @@ class GitSync:
     depth: int = 1
     username: str = "git"
     known_hosts: Sequence[str] = ()
+    github_app: GithubApp | None = None
+    plugins: str | None = None
     period_seconds: int = 30
     stale_worktree_seconds: int = 600
     max_failures: int = 10
@@ -76,6 +88,11 @@ class GitSync:
         return str(PurePosixPath(ROOT, LINK, self.subpath))
 
     @property
+    def plugins_folder(self) -> str | None:
+        """Where components and tasks find the plugins; None: in the image."""
+        return str(PurePosixPath(ROOT, LINK, self.plugins)) if self.plugins else None
+
+    @property
     def readable(self) -> Mount:
         """The copy, for readers."""
         return Mount(self._volume, ROOT)
@@ -84,17 +101,24 @@ class GitSync:
     def _volume(self) -> VolumeArgsDict:
         return {"name": "git", "empty_dir": {"size_limit": self.volume_size}}
 
-    def login(self, token: pulumi.Output[str] | None, ssh_key: pulumi.Output[str] | None) -> GitLogin | None:
+    def login(
+        self,
+        token: pulumi.Output[str] | None,
+        ssh_key: pulumi.Output[str] | None,
+        app_key: pulumi.Output[str] | None = None,
+    ) -> GitLogin | None:
         """What the repository asks for, of the secrets given; None for a public one."""
         if self.over_ssh:
             # Without a key and known hosts ssh is refused, by the server or by ours: never is a host trusted unseen.
             files: dict[str, pulumi.Input[str]] = {"known_hosts": "".join(f"{line}\n" for line in self.known_hosts)}
             if ssh_key is not None:
-                files["ssh"] = ssh_key.apply(_key_file)
+                files["ssh"] = ssh_key.apply(key_file)
             key, hosts = f"{SECRET_FOLDER}/ssh", f"{SECRET_FOLDER}/known_hosts"
             return GitLogin(
                 files, (f"--ssh-key-file={key}", "--ssh-known-hosts=true", f"--ssh-known-hosts-file={hosts}")
             )
+        if self.github_app and app_key is not None:
+            return GitLogin({"app": app_key.apply(key_file)}, tuple(_app_flags(self.github_app)))
         if token is not None:
             flags = (f"--username={self.username}", f"--password-file={SECRET_FOLDER}/token")
             return GitLogin({"token": token}, flags)
@@ -157,6 +181,15 @@ class GitSync:
         return [*made, Mount(secret_volume("git-login", SECRET), SECRET_FOLDER)] if login else made
 
 
-def _key_file(text: str) -> str:
-    # ssh refuses a key file whose last line does not end; configuration values lose that.
+def key_file(text: str) -> str:
+    """A key as a file: ssh refuses one whose last line does not end, and configuration values lose that."""
     return "\n".join(text.strip().splitlines()) + "\n"
+
+
+def _app_flags(app: GithubApp) -> list[str]:
+    return [
+        f"--github-app-client-id={app.client_id}",
+        f"--github-app-installation-id={app.installation_id}",
+        f"--github-app-private-key-file={SECRET_FOLDER}/app",
+        *([f"--github-base-url={app.base_url}"] if app.base_url else []),
+    ]

@@ -65,6 +65,8 @@ class Blueprint:
         containers of its own, which have the database.
         """
         probe = dict(probes or {})
+        stays = restart_policy == "Always"  # Jobs need no DAGs and no plugins
+        reads_dags = reads_dags or (stays and self.dags.everywhere)
         proxy = self.args.database.proxy
         return Pod(
             labels={**self.labels(component), **CLIENT_LABEL},
@@ -86,6 +88,7 @@ class Blueprint:
                 "config": self.config_checksum,
                 "secrets": self.secrets.components_checksum,
                 **(self.dags.checksums if reads_dags else {}),
+                **(self.dags.component_checksums if stays else {}),
             },
             containers=[
                 Container(
@@ -93,7 +96,13 @@ class Blueprint:
                     image=self.args.image.reference,
                     command=[*INIT, *command],
                     resources=resources,
-                    env=[CONFIG_ENV, *self.secrets.env, *self.logs.component_env, *env],
+                    env=[
+                        CONFIG_ENV,
+                        *self.secrets.env,
+                        *self.logs.component_env,
+                        *(self.dags.component_env if stays else ()),
+                        *env,
+                    ],
                     mounts=[
                         FILES_MOUNT,
                         TMP,

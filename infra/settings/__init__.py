@@ -6,13 +6,13 @@ from infra.settings.airflow import (
     ElasticsearchTaskLogs,
     Executor,
     GcsTaskLogs,
-    ImageDags,
     ProvidedSecrets,
     Rotations,
     VolumeTaskLogs,
 )
 from infra.settings.cloud_rules import organisation_of, own_network
 from infra.settings.cluster import GkeCluster, KubeconfigCluster, NodePool, TaskPool
+from infra.settings.dags import ImageDags
 from infra.settings.database import CloudSqlDatabase, ExistingDatabase, InClusterDatabase
 from infra.settings.environment import Settings
 from infra.settings.google import ExistingNetwork, Google, OwnNetwork

@@ -6,12 +6,10 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 
 from infra.settings.base import MOUNTABLE_NAME, DnsLabel, Quantity, SettingsModel
+from infra.settings.dags import Dags
 from infra.settings.network_policy import AirflowNetworkSettings
 from infra.settings.planning import CONNECTIONS_PER_AIRFLOW
 from infra.settings.quota import ContainerLimits, Quota
-
-KNOWN_HOST = r"^(@(cert-authority|revoked) )?[^\s@#]\S* (ssh|ecdsa|sk)-\S+ [A-Za-z0-9+/]+=*( .*)?$"
-"""One line of a ``known_hosts`` file: hosts, kind of key, key (sshd(8), SSH_KNOWN_HOSTS FILE FORMAT)."""
 
 
 class Executor(StrEnum):
@@ -29,64 +27,6 @@ class AirflowState(StrEnum):
     ACTIVE = "active"
     RETIRED = "retired"
     """Nothing of it runs, its database is exported to its bucket where it has one, its protection is lifted."""
-
-
-class AirflowImage(SettingsModel):
-    """The image that all components and tasks run: Airflow, and what the DAGs need. The same keys in every delivery.
-
-    A promotion is a changed ``version`` (and ``digest``) in the stack file, so a preview shows it.
-    """
-
-    repository: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._/:-]*[a-z0-9]$")] | None = None
-    """Where the image is, without tag. None, on Google Cloud: the image ``dags`` of the organisation's registry."""
-    version: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$")]
-    """The tag, as ``git describe --always`` says it. At most 63 characters: it is a label on every pod."""
-    digest: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
-    """Pins the image's content. Without it the tag is trusted."""
-
-
-class ImageDags(AirflowImage):
-    """DAGs baked into the image: its version is theirs."""
-
-    kind: Literal["image"]
-
-
-class GitSource(SettingsModel):
-    """DAGs in a git repository. What a private one needs to know stands under ``secrets``."""
-
-    repository: str
-    """``https://host/path``, ``ssh://git@host/path`` or ``git@host:path``. An https one holds no user name or token."""
-    ref: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._/+-]{0,199}$")] = "main"
-    """A branch or tag. A whole commit hash works too, and pins the DAGs."""
-    subpath: Annotated[str, StringConstraints(pattern=r"^(\.|[A-Za-z0-9_][A-Za-z0-9._/-]{0,199})$")] = "dags"
-    """The folder in the repository that Airflow looks for DAGs in; ``.`` is all of it."""
-    depth: Annotated[int, Field(ge=0)] = 1
-    """How many commits of history come along; 0: all."""
-    username: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._@+-]{1,64}$")] | None = None
-    """Goes with the token. None: ``git``, which servers that only look at the token accept."""
-    known_hosts: tuple[Annotated[str, StringConstraints(pattern=KNOWN_HOST)], ...] = ()
-    """The server's public keys for ssh, lines of a ``known_hosts`` file. Others are refused."""
-
-
-class GitSyncDags(AirflowImage):
-    """DAGs from a git repository by git-sync, beside the image: a push is a deployment.
-
-    All tasks run what is newest when they start, also those of runs that began before.
-    """
-
-    kind: Literal["git-sync"]
-    git: GitSource
-    period_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
-    """Between two looks at the repository."""
-    stale_worktree_seconds: Annotated[int, Field(ge=0, le=7 * 86400)] = 600
-    """How long an earlier commit's files stay for who has them open. LocalExecutor: as long as the longest task."""
-    max_failures: Annotated[int, Field(ge=-1, le=10_000)] = 10
-    """Looks in a row that may fail until git-sync is restarted, which shows on its pod; -1: any number."""
-    volume_size: Quantity = "1Gi"
-    """The most that a pod's copy of the repository may take of its node's disk."""
-
-
-Dags = Annotated[ImageDags | GitSyncDags, Field(discriminator="kind")]
 
 
 class VolumeTaskLogs(SettingsModel):
@@ -146,6 +86,8 @@ class ProvidedSecrets(SettingsModel):
     """For the DAGs' repository over https. Reading is all that it must allow."""
     git_ssh_key: SecretStr | None = None
     """The private key for the DAGs' repository over ssh, a whole key file without a passphrase."""
+    github_app_key: SecretStr | None = None
+    """The private key of the GitHub App that may read the DAGs' repository, a whole PEM file."""
 
     @field_validator("*")
     @classmethod

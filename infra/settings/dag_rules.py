@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from infra.settings.airflow import GitSource, GitSyncDags, ProvidedSecrets
+from infra.settings.airflow import ProvidedSecrets
 from infra.settings.base import ENCRYPTED
+from infra.settings.dags import ArtifactDags, Dags, GitBundleDags, GitSource, GitSyncDags
 
 if TYPE_CHECKING:
     from infra.settings.environment import Settings
@@ -50,23 +51,93 @@ def dag_problems(settings: "Settings") -> list[str]:
     for airflow in settings.airflows:
         secrets = settings.secrets.get(airflow.name, ProvidedSecrets())
         dags = airflow.dags
-        if isinstance(dags, GitSyncDags):
+        problems += _unread_problems(airflow.name, dags, secrets)
+        if isinstance(dags, GitSyncDags | GitBundleDags):
             problems += _git_problems(airflow.name, dags.git, secrets)
-            continue
-        problems += [
-            f"secrets.{airflow.name}.{key}: nothing reads it, the DAGs of this Airflow come with its image. Remove it, "
-            f"or choose kind 'git-sync' in airflows.{airflow.name}.dags"
-            for key, value in (("gitToken", secrets.git_token), ("gitSshKey", secrets.git_ssh_key))
-            if value is not None
-        ]
+        if isinstance(dags, GitSyncDags):
+            problems += _git_sync_problems(airflow.name, dags, secrets)
+        elif isinstance(dags, GitBundleDags):
+            problems += _git_bundle_problems(airflow.name, dags)
+        elif isinstance(dags, ArtifactDags):
+            problems += _artifact_problems(airflow.name, dags, on_google=settings.google is not None)
     return problems
+
+
+def _unread_problems(name: str, dags: Dags, secrets: ProvidedSecrets) -> Iterator[str]:
+    given = {"gitToken": secrets.git_token, "gitSshKey": secrets.git_ssh_key, "githubAppKey": secrets.github_app_key}
+    match dags:
+        case GitSyncDags():
+            return
+        case GitBundleDags():
+            unread, why = {"githubAppKey"}, "a GitHub App signs in for kind 'git-sync' only"
+        case ArtifactDags():
+            unread, why = set(given), "the DAGs of this Airflow come from a bucket"
+        case _:
+            unread, why = set(given), "the DAGs of this Airflow come with its image"
+    for key, value in given.items():
+        if key in unread and value is not None:
+            yield (
+                f"secrets.{name}.{key}: nothing reads it, {why}. Remove it, or choose kind 'git-sync' in "
+                f"airflows.{name}.dags"
+            )
+
+
+def _git_sync_problems(name: str, dags: GitSyncDags, secrets: ProvidedSecrets) -> Iterator[str]:
+    where = f"airflows.{name}.dags"
+    key = secrets.github_app_key
+    if dags.plugins is not None:
+        yield from _path_problems(f"{where}.plugins", dags.plugins)
+    if dags.github_app is None:
+        if key is not None:
+            yield (
+                f"secrets.{name}.githubAppKey: nothing reads it, there is no {where}.githubApp. Add it with clientId "
+                "and installationId, or remove the key"
+            )
+        return
+    if not dags.git.repository.startswith("https://"):
+        yield f"{where}.githubApp: signs in over https. Write the repository's address as https://host/path"
+    if secrets.git_token is not None:
+        yield f"secrets.{name}.gitToken: the app of {where}.githubApp signs in. Remove the one or the other"
+    if key is None:
+        yield (
+            f"secrets.{name}.githubAppKey: is missing, and {where}.githubApp signs in with it. Set it with: "
+            f"{_set(name, 'githubAppKey')} < <key file>"
+        )
+    elif key.get_secret_value() != ENCRYPTED and (wrong := _key_problem(key.get_secret_value())):
+        yield f"secrets.{name}.githubAppKey: {wrong}"
+
+
+def _git_bundle_problems(name: str, dags: GitBundleDags) -> Iterator[str]:
+    if "depth" in dags.git.model_fields_set:
+        yield (
+            f"airflows.{name}.dags.git.depth: runs of kind 'git-bundle' go back to the commit that they began with, so "
+            "the whole history comes along. Remove it"
+        )
+
+
+def _artifact_problems(name: str, dags: ArtifactDags, *, on_google: bool) -> Iterator[str]:
+    where = f"airflows.{name}.dags"
+    yield from _path_problems(f"{where}.prefix", dags.prefix)
+    if dags.bucket is None and dags.endpoint is not None:
+        yield f"{where}.endpoint: is for a bucket that is there; the one made here is Google's. Name it under 'bucket'"
+    elif dags.bucket is None and not on_google:
+        yield f"{where}.bucket: is missing. Name one, or add 'google' to have one made"
+    if dags.bucket is not None and dags.publishers:
+        yield (
+            f"{where}.publishers: are given rights on the bucket that is made here, and {dags.bucket} is yours: give "
+            "them there, and remove the key"
+        )
+
+
+def _path_problems(where: str, path: str) -> Iterator[str]:
+    if path != "." and any(part.strip(".") == "" for part in path.split("/")):
+        yield f"{where}: {path} has a part that is empty or only dots. Write it without"
 
 
 def _git_problems(name: str, git: GitSource, secrets: ProvidedSecrets) -> Iterator[str]:
     where = f"airflows.{name}.dags.git"
     for key, path in (("ref", git.ref), ("subpath", git.subpath)):
-        if path != "." and any(part.strip(".") == "" for part in path.split("/")):
-            yield f"{where}.{key}: {path} has a part that is empty or only dots. Write it without"
+        yield from _path_problems(f"{where}.{key}", path)
     remote = _remote(git.repository)
     if remote is None:
         yield (

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from infra.settings.airflow import AirflowSettings, Executor, GitSyncDags
+from infra.settings.airflow import AirflowSettings, Executor
+from infra.settings.dags import GitSyncDags
 
 if TYPE_CHECKING:
     from components.airflow.quota import Part
