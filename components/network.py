@@ -174,11 +174,18 @@ def api_servers(given: Sequence[Destination], opts: pulumi.ResourceOptions) -> p
     if given:
         return pulumi.Output.from_input([to_addresses([one.cidr], one.ports or [HTTPS]) for one in given])
     found = kubernetes.discovery.v1.EndpointSlice.get("kubernetes-api", "default/kubernetes", opts=opts)
-    return pulumi.Output.all(found.endpoints, found.ports).apply(lambda known: _to_endpoints(*known))
+    return pulumi.Output.all(found.endpoints, found.ports).apply(lambda known: to_endpoints(*known))
 
 
-def _to_endpoints(endpoints: Sequence[Any], served: Sequence[Any]) -> list[Egress]:
+def to_endpoints(endpoints: Sequence[Any] | None, served: Sequence[Any] | None) -> list[Egress]:
+    """The way to the ``endpoints`` of an EndpointSlice. Refuses none: a rule that names nobody means everybody."""
+    endpoints, served = endpoints or (), served or ()
     addresses = {str(ipaddress.ip_network(address)) for endpoint in endpoints for address in endpoint["addresses"]}
+    if not addresses or not served:
+        raise pulumi.RunError(
+            "the cluster does not say where its API is (EndpointSlice kubernetes in the namespace default). Mend: say "
+            "so with networkPolicies.apiServers"
+        )
     return [to_addresses(sorted(addresses), sorted(int(one["port"]) for one in served))]
 
 

@@ -55,6 +55,7 @@ def restrict_network(
     cluster = network.cluster
     launches_pods = args.executor is Executor.KUBERNETES
     to_kubernetes = pulumi.Output.from_input(cluster.api_servers if launches_pods else [])
+    log_servers: Egress = {"to": [{"pod_selector": COMPONENTS}], "ports": ports(*LOG_PORTS)}
     made: list[pulumi.Resource] = []
 
     def allow(
@@ -75,13 +76,7 @@ def restrict_network(
             {"from_": [{"pod_selector": EVERY_POD}], "ports": ports(API_PORT)},
             {"from_": [{"namespace_selector": {"match_labels": INGRESS_NAMESPACE}}], "ports": ports(API_PORT)},
         ],
-        egress=to_kubernetes.apply(
-            lambda found: [
-                {"to": [{"pod_selector": COMPONENTS}], "ports": ports(*LOG_PORTS)},
-                *_log_store(args, network),
-                *found,
-            ]
-        ),
+        egress=to_kubernetes.apply(lambda found: [log_servers, *_log_store(args, network), *found]),
     )
     allow("scheduler", _only("scheduler"), egress=to_kubernetes)
     allow(

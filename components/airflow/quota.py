@@ -57,23 +57,18 @@ def limit_resources(
         return ()
     opts = pulumi.ResourceOptions(parent=parent)
     default = args.default
-    made: list[pulumi.Resource] = [
-        kubernetes.core.v1.LimitRange(
-            f"{name}-limits",
-            metadata=metadata("containers", namespace),
-            spec={
-                "limits": [
-                    {
-                        "type": "Container",
-                        "default_request": {"cpu": default.cpu, "memory": default.memory},
-                        "default": {"cpu": default.cpu_limit, "memory": default.memory_limit},
-                        **({"max": dict(args.highest)} if args.highest else {}),
-                    }
-                ]
-            },
-            opts=opts,
-        )
-    ]
+    containers: kubernetes.core.v1.LimitRangeItemArgsDict = {
+        "type": "Container",
+        "default_request": {"cpu": default.cpu, "memory": default.memory},
+        "default": {"cpu": default.cpu_limit, "memory": default.memory_limit},
+    }
+    if args.highest:
+        containers["max"] = dict(args.highest)
+    made: list[pulumi.Resource] = []
+    limits = metadata("containers", namespace)
+    made.append(
+        kubernetes.core.v1.LimitRange(f"{name}-limits", metadata=limits, spec={"limits": [containers]}, opts=opts)
+    )
     if args.most:
         made.append(
             kubernetes.core.v1.ResourceQuota(

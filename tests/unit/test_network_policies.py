@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import pulumi
 import pytest
 import yaml
 
-from components.network import git_server
+from components.network import git_server, to_endpoints
 from infra.settings import SettingsError
 from tests.unit.policy_world import Pod, World
 from tests.unit.recorder import Recording
@@ -239,6 +240,14 @@ def test_a_cluster_may_say_where_its_api_and_its_ranges_are() -> None:
     assert not world.passes(own["scheduler"], API, 6443)
     assert world.passes(own["task"], "192.168.1.1", 443)
     assert not world.passes(own["task"], "10.244.3.3", 8080)
+
+
+def test_several_api_servers_are_all_reached_and_none_is_no_rule_that_means_everybody() -> None:
+    (rule,) = to_endpoints([{"addresses": ["10.0.0.2"]}, {"addresses": ["10.0.0.1"]}], [{"port": 6443}])
+    assert rule["to"] == [{"ip_block": {"cidr": f"10.0.0.{last}/32"}} for last in (1, 2)]
+    for endpoints, ports in ((None, None), ([], [{"port": 6443}]), ([{"addresses": ["10.0.0.1"]}], [])):
+        with pytest.raises(pulumi.RunError, match=r"networkPolicies\.apiServers"):
+            to_endpoints(endpoints, ports)
 
 
 def test_without_policies_there_are_none_but_the_databases_own() -> None:
