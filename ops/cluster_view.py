@@ -21,11 +21,10 @@ class ClusterView:
         self._target = target
         self._where = f"context '{target.context}' of {target.kubeconfig or 'your kubeconfig'}"
         try:
-            self._core = client.CoreV1Api(
-                config.new_client_from_config(
-                    config_file=str(target.kubeconfig) if target.kubeconfig else None, context=target.context
-                )
+            api = config.new_client_from_config(
+                config_file=str(target.kubeconfig) if target.kubeconfig else None, context=target.context
             )
+            self._core, self._batch = client.CoreV1Api(api), client.BatchV1Api(api)
         except (ConfigException, OSError) as error:
             raise Failure(f"no way to the cluster: {self._where}: {error}\n{self._mend}") from None
 
@@ -51,6 +50,20 @@ class ClusterView:
         )
         return list(pods.items)
 
+    def cron_jobs(self) -> list[Any]:
+        """Every CronJob of the platform."""
+        found = self._ask(
+            lambda: self._batch.list_cron_job_for_all_namespaces(label_selector=OURS, _request_timeout=TIMEOUT_SECONDS)
+        )
+        return list(found.items)
+
+    def jobs(self) -> list[Any]:
+        """Every Job of the platform, those that CronJobs have made included."""
+        found = self._ask(
+            lambda: self._batch.list_job_for_all_namespaces(label_selector=OURS, _request_timeout=TIMEOUT_SECONDS)
+        )
+        return list(found.items)
+
     def _ask(self, question: Any) -> Any:
         try:
             return question()
@@ -71,5 +84,7 @@ def trouble(pod: Any) -> str | None:
         if condition.type == "PodScheduled" and condition.status == "False":
             return f"{condition.reason}: {condition.message}"
     if pod.status.phase == "Failed":
-        return pod.status.message or pod.status.reason or "failed"
+        ended = [one.state.terminated for one in pod.status.container_statuses or [] if one.state.terminated]
+        said = next((one.message for one in ended if one.message), None)
+        return said or pod.status.message or pod.status.reason or "failed"
     return None

@@ -1,9 +1,11 @@
 """`make status`: is it up, what does it use, what is wrong."""
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ops.cluster_view import ClusterView, trouble
+from ops.cron_state import CronState, cron_states, made_by, runs_of_cron_jobs
 from ops.reach import reach
 from ops.target import Target
 
@@ -13,22 +15,15 @@ MEBI = 2**20
 def status(chosen: Target) -> bool:
     """Print the state of a stack; True if nothing is wrong."""
     view = ClusterView(chosen)
-    pods = view.pods()
+    jobs, every_pod = view.jobs(), view.pods()
+    by_cron = runs_of_cron_jobs(jobs)
+    failed = {job: pod for pod in every_pod if (job := made_by(pod)) in by_cron and pod.status.phase == "Failed"}
+    # Of what runs now and then, the CronJob says how it went: a pod that failed stays long after a later one did not.
+    pods = [pod for pod in every_pod if made_by(pod) not in by_cron or pod.status.phase != "Failed"]
+    crons = cron_states(view.cron_jobs(), jobs, {job: trouble(pod) for job, pod in failed.items()})
     memory = chosen.testbed.pod_memory() if chosen.testbed else {}
     print(f"Stack {chosen.name}, cluster {chosen.context}")
-    by_namespace: dict[str, list[Any]] = defaultdict(list)
-    for pod in pods:
-        by_namespace[pod.metadata.namespace].append(pod)
-    wrong: list[str] = []
-    for namespace, members in sorted(by_namespace.items()):
-        print(f"\n  {namespace}")
-        for pod in sorted(members, key=lambda member: str(member.metadata.name)):
-            if pod.status.phase == "Succeeded":
-                continue
-            used = memory.get((namespace, pod.metadata.name))
-            print(f"    {pod.metadata.name:44} {_state(pod):24} {_mebi(used):>9}")
-            if problem := trouble(pod):
-                wrong.append(f"{namespace}/{pod.metadata.name}: {problem}")
+    wrong = _print_parts(pods, crons, memory)
     ours = {(pod.metadata.namespace, pod.metadata.name) for pod in pods}
     if memory:
         total = sum(used for pod, used in memory.items() if pod in ours)
@@ -44,6 +39,27 @@ def status(chosen: Target) -> bool:
     if not wrong:
         print("  nothing is wrong")
     return not wrong
+
+
+def _print_parts(pods: Sequence[Any], crons: Sequence[CronState], memory: Mapping[tuple[str, str], int]) -> list[str]:
+    """Print pods and CronJobs by namespace; returns what is wrong with them."""
+    by_namespace: dict[str, list[Any]] = defaultdict(list)
+    for pod in pods:
+        by_namespace[pod.metadata.namespace].append(pod)
+    wrong: list[str] = []
+    for namespace, members in sorted(by_namespace.items()):
+        print(f"\n  {namespace}")
+        for pod in sorted(members, key=lambda member: str(member.metadata.name)):
+            if pod.status.phase == "Succeeded":
+                continue
+            used = memory.get((namespace, pod.metadata.name))
+            print(f"    {pod.metadata.name:44} {_state(pod):24} {_mebi(used):>9}")
+            if problem := trouble(pod):
+                wrong.append(f"{namespace}/{pod.metadata.name}: {problem}")
+        for cron in crons:
+            if cron.namespace == namespace:
+                print(f"    {cron.name:44} {cron.text} ({cron.schedule})")
+    return [*wrong, *(f"{cron.namespace}/{cron.name}: {cron.problem}" for cron in crons if cron.problem)]
 
 
 def _state(pod: Any) -> str:
