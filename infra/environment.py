@@ -1,6 +1,6 @@
 """Composes one environment, top to bottom: what is on Google Cloud, the way to the cluster, database, Airflows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -32,6 +32,7 @@ from components.workload import Nodes
 from infra.dag_delivery import dag_source
 from infra.google_cloud import GoogleCloud, Home, Instance
 from infra.network import IN_CLUSTER_DATABASE, airflow_network, cluster_network
+from infra.operations import operation_args
 from infra.quota import quota_args
 from infra.settings import (
     AirflowSettings,
@@ -116,6 +117,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 xcom_bucket=home.bucket if home and asked.large_xcoms else None,
                 quota=quota_args(asked),
                 network=airflow_network(asked, network),
+                operation=operation_args(asked, settings, environment),
                 rotations=Rotations(**asked.rotations.model_dump()),
                 given=_given(settings.secrets.get(asked.name, ProvidedSecrets())),
                 protect=not settings.ephemeral,
@@ -306,7 +308,7 @@ def _log_store(airflow: AirflowSettings, home: Home | None) -> TaskLogStore:
 def _given(secrets: ProvidedSecrets) -> GivenSecrets:
     given = {
         name: pulumi.Output.secret(value.get_secret_value())
-        for name, value in ((field, getattr(secrets, field)) for field in type(secrets).model_fields)
+        for name, value in ((field.name, getattr(secrets, field.name)) for field in fields(GivenSecrets))
         if value is not None
     }
     return GivenSecrets(**given)

@@ -9,6 +9,7 @@ import pulumi_gcp as gcp
 from components.airflow import COMPONENT_ACCOUNTS, TASK_ACCOUNT, Identity, bootstrap_account
 from components.database_administration import NAMESPACE as DATABASE_NAMESPACE
 from components.gcp.address import AddressArgs, IngressAddress
+from components.gcp.airflow_secrets import allow_secrets, secrets_prefix
 from components.gcp.cluster import BackupArgs, Cluster, ClusterArgs, Exclusion, MaintenanceArgs, logs_pool
 from components.gcp.dag_bucket import DagBucket, DagBucketArgs
 from components.gcp.database import CloudSql, CloudSqlArgs
@@ -229,6 +230,12 @@ class GoogleCloud:
         dags = self._dag_bucket(airflow, {"airflow": components.member, "tasks": tasks.member})
         grants = [*bucket.grants, *(dags.grants if dags else ())]
         allowed = [self._allow(f"{airflow.name}-airflow-database", instance, components)] if instance else []
+        if airflow.secrets_backend:
+            prefix = secrets_prefix(self.environment, airflow.name)
+            opts = pulumi.ResourceOptions(parent=components)
+            allowed.append(
+                allow_secrets(f"{airflow.name}-airflow-secrets", self.google.project, prefix, components.member, opts)
+            )
         return Home(
             Identity(_known_after(components.email, *grants, *allowed), _known_after(tasks.email, *grants)),
             bucket.bucket,

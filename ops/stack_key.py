@@ -36,30 +36,41 @@ def keep_key(engine: Engine, inputs: Inputs, present: str | None, path: Path) ->
     stack = engine.target.stack
     if given_in_clear(stack, inputs.airflow) is not None:
         return False  # checked before: it is the same one
-    generated = generated_key(engine.exported(), inputs.airflow)
+    generated = generated_keys(engine.exported(), inputs.airflow)
     if generated and present == inputs.keys:
         return False
-    if generated and generated["protect"]:
+    if protected := [key["urn"] for key in generated if key["protect"]]:
         raise Failure(
             f"stack {stack.name} has made a Fernet key of its own for Airflow {inputs.airflow}, which is not the one "
             f"in {inputs.keys_file}, and protects it. Nothing was changed.\n"
             "Mend: if nothing was encrypted with it yet, let it go: "
-            f"pulumi state unprotect '{generated['urn']}' --stack {stack.name}. Then run the command again."
+            + "; ".join(f"pulumi state unprotect '{urn}' --stack {stack.name}" for urn in protected)
+            + ". Then run the command again."
+        )
+    rotations = next(one.rotations for one in engine.target.settings.airflows if one.name == inputs.airflow)
+    if rotations.fernet_key or rotations.fernet_key_in_use:
+        raise Failure(
+            f"airflows.{inputs.airflow}.rotations.fernetKey: is in the stack file of {stack.name}, and the keys that "
+            "you give take the place of generated ones. Nothing was changed.\n"
+            "Mend: take fernetKey and fernetKeyInUse out, and run the command again."
         )
     _set_secret(engine, f"{PROJECT}:{inputs.secret}", inputs.keys, path)
     return True
 
 
-def generated_key(state: str, airflow: str) -> dict[str, Any] | None:
-    """The resource that holds the key which the stack made for ``airflow``: its ``urn``, and whether it is protected.
+def generated_keys(state: str, airflow: str) -> list[dict[str, Any]]:
+    """The resources that hold the keys which the stack made for ``airflow``, one for each rotation and one more: their
+    ``urn``, and whether they are protected.
 
     ``state`` is what `pulumi stack export` prints.
     """
     resources: list[dict[str, Any]] = json.loads(state)["deployment"].get("resources") or []
-    for resource in resources:
-        if resource["type"] == _KEY_RESOURCE and resource["urn"].endswith(f"::{airflow}-fernet-key"):
-            return {"urn": resource["urn"], "protect": bool(resource.get("protect"))}
-    return None
+    name = re.compile(rf"::{re.escape(airflow)}-fernet-key(-\d+)?$")
+    return [
+        {"urn": resource["urn"], "protect": bool(resource.get("protect"))}
+        for resource in resources
+        if resource["type"] == _KEY_RESOURCE and name.search(resource["urn"])
+    ]
 
 
 def _set_secret(engine: Engine, key: str, value: str, path: Path) -> None:

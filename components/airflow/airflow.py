@@ -14,6 +14,7 @@ from components.airflow.database import bootstrap_database
 from components.airflow.export import export_database
 from components.airflow.jobs import Jobs
 from components.airflow.network_policies import restrict_network
+from components.airflow.operations import operate
 from components.airflow.pods import CONFIG_MAP, Blueprint
 from components.airflow.quota import limit_resources
 from components.airflow.secrets import ADMIN_SECRET, make_secrets
@@ -38,7 +39,7 @@ class Airflow(pulumi.ComponentResource):
     version: str
     """What the DAGs are: the image's version, or the branch or tag that is followed."""
     fernet_key: pulumi.Output[str]
-    """Secret. Without it no stored connection or variable can be read again."""
+    """Secret: all there are, the one in use first. Without them no stored connection or variable can be read again."""
 
     def __init__(self, name: str, args: AirflowArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("airflow-platform:airflow:Airflow", name, None, opts)
@@ -88,7 +89,9 @@ class Airflow(pulumi.ComponentResource):
         services = Services(blueprint, self.namespace, accounts, self, [migrated])
         api = services.api_server()
         parts = [services.scheduler(), services.dag_processor(), services.triggerer()]
-        if args.retired and args.export_bucket:
+        if not args.retired:
+            operate(blueprint, self.namespace, accounts, jobs, self, migrated, [api, *parts])
+        elif args.export_bucket:
             export_database(blueprint, args.export_bucket, self.namespace, accounts.components, self, [api, *parts])
 
         self.url = api.id.apply(lambda _: f"http://{api_host(namespace_name)}:{API_PORT}")

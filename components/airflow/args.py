@@ -7,6 +7,7 @@ import pulumi
 
 from components.airflow.dag_bundles import ArtifactStore, GitBundle
 from components.airflow.git_sync import GitSync
+from components.airflow.operation_args import OperationArgs
 from components.airflow.quota import QuotaArgs
 from components.airflow.sizing import SMALL, Sizing
 from components.airflow.task_logs import TaskLogStore
@@ -62,6 +63,8 @@ class Rotations:
     admin_password: int = 0
     api_secret_key: int = 0
     jwt_secret: int = 0
+    fernet_key: int = 0
+    fernet_key_in_use: int = 0
 
 
 @dataclass(frozen=True)
@@ -144,6 +147,8 @@ class AirflowArgs:
 
     quota: QuotaArgs | None = None
     """None: no limit of its own."""
+    # upkeep
+    operation: OperationArgs = field(default_factory=OperationArgs)
 
     # safety
     network: AirflowNetwork | None = None

@@ -8,6 +8,7 @@ import yaml
 
 from components.airflow.args import AirflowArgs, Executor
 from components.airflow.dags import DagParts
+from components.airflow.operation_args import operation_sections
 from components.airflow.task_logs import Sections
 
 API_PORT = 8080
@@ -100,7 +101,7 @@ def airflow_cfg(name: str, namespace: str, args: AirflowArgs, dags: DagParts, lo
             # Airflow's default also has ErrImagePull: one hiccup of a registry would fail a task at once.
             "worker_pod_pending_fatal_container_state_reasons": ",".join(FATAL_POD_STATES),
         }
-    for section, options in log_sections.items():
+    for section, options in [*log_sections.items(), *operation_sections(args.operation).items()]:
         sections.setdefault(section, {}).update(options)
     return _ini(sections)
 

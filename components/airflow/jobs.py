@@ -28,12 +28,12 @@ class Jobs:
 
     def migrate(self, depends_on: Sequence[pulumi.Resource]) -> kubernetes.batch.v1.Job:
         """Brings the schema to the image's version. Nothing to do takes a few seconds."""
-        return self._job("migrate", ["airflow", "db", "migrate"], depends_on)
+        return self.run("migrate", ["airflow", "db", "migrate"], depends_on)
 
     def create_admin(self, depends_on: Sequence[pulumi.Resource]) -> kubernetes.batch.v1.Job:
         """Makes the administrator, or sets a rotated password."""
         args = self.blueprint.args
-        return self._job(
+        return self.run(
             "create-admin",
             ["python", f"{FILES_FOLDER}/create_admin.py", ADMIN_FOLDER, args.admin_email],
             depends_on,
@@ -41,7 +41,7 @@ class Jobs:
             contents=[args.admin_user, script("create_admin.py"), self.blueprint.secrets.admin_checksum],
         )
 
-    def _job(
+    def run(
         self,
         job: str,
         command: Sequence[str],
@@ -49,6 +49,7 @@ class Jobs:
         mounts: Sequence[Mount] = (),
         contents: Sequence[pulumi.Input[str]] = (),
     ) -> kubernetes.batch.v1.Job:
+        """Runs ``command`` once for each of its contents: what it says, what it mounts, and ``contents``."""
         args = self.blueprint.args
         pod = self.blueprint.component_pod(
             job,

@@ -9,6 +9,7 @@ from pulumi_kubernetes.core.v1 import EnvVarArgsDict, LifecycleArgsDict, ProbeAr
 from components.airflow.args import AirflowArgs
 from components.airflow.configuration import CONFIG_FILE, FILES_FOLDER
 from components.airflow.dags import DagParts
+from components.airflow.operation_args import operation_env
 from components.airflow.secrets import Secrets
 from components.airflow.task_logs import LogStoreParts
 from components.postgresql import CLIENT_LABEL
@@ -101,6 +102,7 @@ class Blueprint:
                         *self.secrets.env,
                         *self.logs.component_env,
                         *(self.dags.component_env if stays else ()),
+                        *operation_env(self.args.operation),
                         *env,
                     ],
                     mounts=[

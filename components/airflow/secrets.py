@@ -3,7 +3,6 @@
 Task pods get none of them: they talk to the api-server with a token of their own.
 """
 
-import base64
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -13,6 +12,7 @@ import pulumi_random as random
 from pulumi_kubernetes.core.v1 import EnvVarArgsDict
 
 from components.airflow.args import AirflowArgs
+from components.airflow.fernet import fernet_keys
 from components.airflow.task_logs import ELASTICSEARCH_SECRET, ElasticsearchLogs
 from components.workload import Mount, checksum, metadata, secret_env, secret_volume
 
@@ -58,7 +58,7 @@ def make_secrets(name: str, args: AirflowArgs, namespace: pulumi.Output[str], pa
     admin_password = password("admin-password", args.given.admin_password, args.rotations.admin_password, 24)
     api_secret_key = password("api-secret-key", args.given.api_secret_key, args.rotations.api_secret_key, 48)
     jwt_secret = password("jwt-secret", args.given.jwt_secret, args.rotations.jwt_secret, 64)
-    fernet_key = args.given.fernet_key or _fernet_key(name, args, parent)
+    fernet_key = args.given.fernet_key or fernet_keys(name, args.rotations, args.protected, parent)
     connection = pulumi.Output.all(database_password, args.database.host).apply(
         lambda known: connection_url(role_of(name), known[0], known[1], args.database.port, database_of(name))
     )
@@ -119,15 +119,6 @@ def _from_file(variable: str, key: str) -> EnvVarArgsDict:
     # Airflow expands `$NAME` and a leading `~` in a plain variable's value; what a command prints stays as it is, so a
     # key may hold any character.
     return {"name": f"{variable}_CMD", "value": f"cat {KEYS_FOLDER}/{key}"}
-
-
-def _fernet_key(name: str, args: AirflowArgs, parent: pulumi.Resource) -> pulumi.Output[str]:
-    # Protected: without this key no stored connection or variable can be read again.
-    key = random.RandomBytes(
-        f"{name}-fernet-key", length=32, opts=pulumi.ResourceOptions(parent=parent, protect=args.protected)
-    )
-    # Fernet wants the url-safe alphabet, RandomBytes gives the plain one.
-    return key.base64.apply(lambda text: base64.urlsafe_b64encode(base64.b64decode(text)).decode())
 
 
 def _elasticsearch_url(logs: ElasticsearchLogs, args: AirflowArgs) -> pulumi.Output[str]:

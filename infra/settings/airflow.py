@@ -8,6 +8,7 @@ from pydantic import Field, SecretStr, StringConstraints, field_validator
 from infra.settings.base import MOUNTABLE_NAME, DnsLabel, Quantity, SettingsModel
 from infra.settings.dags import Dags
 from infra.settings.network_policy import AirflowNetworkSettings
+from infra.settings.operations import OperationSecrets, OperationSettings
 from infra.settings.planning import CONNECTIONS_PER_AIRFLOW
 from infra.settings.quota import ContainerLimits, Quota
 
@@ -69,9 +70,14 @@ class Rotations(SettingsModel):
     api_secret_key: Annotated[int, Field(ge=0)] = 0
     jwt_secret: Annotated[int, Field(ge=0)] = 0
     """Tasks that are running when this changes lose their token and are retried."""
+    fernet_key: Annotated[int, Field(ge=0, le=100)] = 0
+    """How many further Fernet keys there are. A new one can be read with at once; it encrypts as soon as
+    ``fernet_key_in_use`` says so, one `up` later. All earlier ones stay."""
+    fernet_key_in_use: Annotated[int, Field(ge=0, le=100)] = 0
+    """The number of the key that encrypts. A changed one also re-encrypts what is there."""
 
 
-class ProvidedSecrets(SettingsModel):
+class ProvidedSecrets(OperationSecrets):
     """Secrets of your own for one Airflow; what is left out is generated. Any character is allowed."""
 
     database_password: SecretStr | None = None
@@ -91,13 +97,13 @@ class ProvidedSecrets(SettingsModel):
 
     @field_validator("*")
     @classmethod
-    def _hold_something(cls, value: SecretStr | None) -> SecretStr | None:
-        if value is not None and not value.get_secret_value():
+    def _hold_something(cls, value: object) -> object:
+        if isinstance(value, SecretStr) and not value.get_secret_value():
             raise ValueError("is empty: give a value, or leave the key out to have one generated")
         return value
 
 
-class AirflowSettings(SettingsModel):
+class AirflowSettings(OperationSettings):
     """One isolated Airflow: its own namespace, database, role, secrets and service accounts."""
 
     name: DnsLabel

@@ -21,6 +21,7 @@ from infra.settings.database import DatabaseSettings
 from infra.settings.google import Google, Ingress, NetworkSettings
 from infra.settings.network_policy import NetworkPolicies
 from infra.settings.network_rules import network_policy_problems
+from infra.settings.operation_rules import operation_problems
 from infra.settings.planning import connection_problems, default_connections
 from infra.settings.quota_rules import quota_problems
 
@@ -74,6 +75,7 @@ class Settings(SettingsModel):
             *dag_problems(self),
             *network_policy_problems(self),
             *quota_problems(self),
+            *operation_problems(self),
         ]
         if found:
             raise ValueError("\n".join(found))

@@ -82,7 +82,10 @@ class _Answers(mocks.Mocks):
         elif args.typ == "kubernetes:discovery.k8s.io/v1:EndpointSlice":  # looked up: where the API server is
             state["endpoints"], state["ports"] = [{"addresses": ["10.99.0.1"]}], [{"name": "https", "port": 6443}]
         elif args.typ == "random:index/randomBytes:RandomBytes":
-            state["base64"] = {SECRET_SIGNATURE: SECRET_VALUE, "value": "++++////" * 5 + "+/+="}
+            # A later key's number shows near its end.
+            number = args.name.rpartition("-")[2]
+            ending = f"{int(number):08d}AAA" if number.isdigit() else "+//+" * 2 + "+/+"
+            state["base64"] = {SECRET_SIGNATURE: SECRET_VALUE, "value": "++++////" * 4 + ending + "="}
         return f"{args.name}-id", state
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:

@@ -28,6 +28,8 @@ def pods(recording: Recording) -> dict[str, Any]:
         for r in recording.resources
         if r.kind in {"Deployment", "StatefulSet", "Job"}
     }
+    for name, cron in recording.of("CronJob").items():
+        found[f"{name}:cron"] = cron.inputs["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     for name, config in recording.of("ConfigMap").items():
         if template := config.inputs["data"].get("pod-template.yaml"):
             found[f"{name}:task"] = yaml.safe_load(template)["spec"]
@@ -109,7 +111,7 @@ def test_every_long_running_container_has_probes(local: Recording) -> None:
 
 def test_only_what_talks_to_the_kubernetes_api_has_a_token(local: Recording) -> None:
     with_token = {name for name, spec in pods(local).items() if spec["automountServiceAccountToken"]}
-    assert with_token == {"main-scheduler", "main-api-server"}
+    assert with_token == {"main-scheduler", "main-api-server", "main-clean-task-pods:cron"}
 
 
 def test_a_task_pod_has_no_secret_and_no_way_to_the_database(local: Recording) -> None:

@@ -171,6 +171,7 @@ def test_whatever_uses_the_database_has_the_proxy_first_and_tasks_have_none(stac
             assert proxy["args"][-1].startswith("acme:europe-west1:")
             assert {"startupProbe", "livenessProbe"} <= proxy.keys()
     parts = {"api-server", "scheduler", "dag-processor", "triggerer", "migrate", "create-admin", "database-bootstrap"}
+    parts |= {"reconcile", "reconcile:cron", "db-clean:cron", "clean-task-pods:cron"}
     assert with_proxy == {f"main-{part}" for part in parts}
 
 

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,7 +22,7 @@ from ops.database import UNFINISHED, Contents, DatabaseTools, Place, place_of, t
 from ops.engine import Engine
 from ops.pod_exec import Ended
 from ops.recovery_inputs import checked_inputs
-from ops.stack_key import generated_key, keep_key, with_types_of
+from ops.stack_key import generated_keys, keep_key, with_types_of
 from ops.target import Target, target
 from testbed.progress import Failure, Progress
 from tests.unit.stack_files import deployed, stack_config
@@ -174,15 +175,33 @@ def test_the_key_that_a_stack_has_made_itself_is_found_in_its_state() -> None:
         other = {"type": "random:index/randomPassword:RandomPassword", "urn": "urn::x::main-fernet-key"}
         return json.dumps({"version": 3, "deployment": {"resources": [other, key]}})
 
-    assert generated_key(state(), "main") == {
-        "urn": json.loads(state())["deployment"]["resources"][1]["urn"],
-        "protect": False,
-    }
-    found = generated_key(state(protect=True), "main")
-    assert found
-    assert found["protect"]
-    assert generated_key(state(), "other") is None
-    assert generated_key('{"version": 3, "deployment": {}}', "main") is None
+    urn = json.loads(state())["deployment"]["resources"][1]["urn"]
+    assert generated_keys(state(), "main") == [{"urn": urn, "protect": False}]
+    assert [key["protect"] for key in generated_keys(state(protect=True), "main")] == [True]
+    assert generated_keys(state(), "other") == []
+    assert generated_keys('{"version": 3, "deployment": {}}', "main") == []
+
+
+def test_every_key_that_rotations_have_made_must_be_let_go_before_given_ones_take_their_place(tmp_path: Path) -> None:
+    kind = "random:index/randomBytes:RandomBytes"
+    names = ["main-fernet-key", "main-fernet-key-1", "main-fernet-key-12", "main-fernet-key-x", "other-main-fernet-key"]
+    resources = [{"type": kind, "urn": f"urn::{name}", "protect": True} for name in names]
+    state = json.dumps({"version": 3, "deployment": {"resources": resources}})
+    engine = cast(Engine, SimpleNamespace(target=stack(tmp_path), exported=lambda: state))
+    inputs = checked_inputs(engine.target, "", dump_file(tmp_path), keys_file(tmp_path, {"fernetKey": KEY}))
+    with pytest.raises(Failure) as caught:
+        keep_key(engine, inputs, None, tmp_path / "Pulumi.mine.yaml")
+    assert re.findall(r"unprotect 'urn::([^']+)'", str(caught.value)) == names[:3]
+
+
+def test_given_keys_and_rotations_do_not_go_together(tmp_path: Path) -> None:
+    airflow = {**stack_config("local")["airflows"][0], "rotations": {"fernetKey": 1}}
+    engine = cast(
+        Engine, SimpleNamespace(target=stack(tmp_path, airflows=[airflow]), exported=lambda: '{"deployment": {}}')
+    )
+    inputs = checked_inputs(engine.target, "", dump_file(tmp_path), keys_file(tmp_path, {"fernetKey": KEY}))
+    with pytest.raises(Failure, match="take fernetKey and fernetKeyInUse out"):
+        keep_key(engine, inputs, None, tmp_path / "Pulumi.mine.yaml")
 
 
 def test_a_key_that_the_stack_made_and_protects_gives_way_to_the_same_one_only(tmp_path: Path) -> None:

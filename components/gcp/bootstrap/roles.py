@@ -26,6 +26,8 @@ GRANTABLE_ROLES: Final = (
     "roles/container.defaultNodeServiceAccount",
     "roles/logging.logWriter",
     "roles/monitoring.metricWriter",
+    # To Airflows, for secrets of their own. It opens nothing to a deployer that secrets.setIamPolicy below does not.
+    "roles/secretmanager.secretAccessor",
     "roles/stackdriver.resourceMetadata.writer",
 )
 """All that a deployer may grant or take away on its project. Google allows ten in such a condition."""
