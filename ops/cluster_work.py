@@ -11,6 +11,7 @@ from kubernetes import client
 from urllib3.exceptions import HTTPError
 
 from ops.cluster_view import OURS, TIMEOUT_SECONDS, ClusterView, trouble
+from ops.cron_state import runs_of_cron_jobs
 from ops.pod_exec import Ended, run_in_pod
 from ops.target import Target
 from testbed.progress import Failure, Progress
@@ -19,6 +20,8 @@ COMPONENT = "app.kubernetes.io/component"
 INSTANCE = "app.kubernetes.io/instance"
 REPLICAS = "airflow-platform/replicas-before-recovery"
 """An annotation on a stopped Deployment: how many pods it had."""
+SUSPENDED = "airflow-platform/suspended-by-recovery"
+"""The same on a CronJob that ran by itself before."""
 MANAGER = "airflow-platform-recovery"
 POLL_SECONDS = 1.0
 START_SECONDS = 300  # until a short-lived pod runs; pulling its image is most of it
@@ -39,7 +42,6 @@ class ClusterWork(ClusterView):
         super().__init__(target)
         self._progress = progress
         self._apps = client.AppsV1Api(self._core.api_client)
-        self._batch = client.BatchV1Api(self._core.api_client)
 
     def job(self, airflow: str, component: str) -> Tree | None:
         """The newest of the platform's Jobs for this part of an Airflow, as the API describes it; None if none is."""
@@ -101,11 +103,15 @@ class ClusterWork(ClusterView):
         return log
 
     def stop(self, namespace: str) -> None:
-        """Take every Deployment of the platform in ``namespace`` down to no pod, and wait until they are gone.
+        """Take every Deployment of the platform in ``namespace`` down to no pod, and wait until they are gone. No
+        CronJob begins any more, either.
 
         Without their own grace periods: what they would bring to an end in them is about to be replaced. How many pods
         each had is kept on it, so that ``start`` finds it after an interruption, too.
         """
+        for cron in self.cron_jobs():
+            if cron.metadata.namespace == namespace and not cron.spec.suspend:
+                self._suspend(cron, {SUSPENDED: "true"}, True)
         deployments = self._deployments(namespace)
         for deployment in deployments:
             if deployment.spec.replicas:
@@ -114,6 +120,7 @@ class ClusterWork(ClusterView):
             ",".join(f"{key}={value}" for key, value in deployment.spec.selector.match_labels.items())
             for deployment in deployments
         ]
+        selectors += self._end_runs_of_cron_jobs(namespace)
         for selector in selectors:
             self._end_pods(namespace, selector)
         end = time.monotonic() + STOP_SECONDS
@@ -129,6 +136,9 @@ class ClusterWork(ClusterView):
             before = (deployment.metadata.annotations or {}).get(REPLICAS)
             if before is not None:
                 self._scale(namespace, deployment.metadata.name, deployment.spec.replicas or int(before), None)
+        for cron in self.cron_jobs():
+            if cron.metadata.namespace == namespace and SUSPENDED in (cron.metadata.annotations or {}):
+                self._suspend(cron, {SUSPENDED: None}, None)
         end = time.monotonic() + READY_SECONDS
         while waiting := [one.metadata.name for one in self._deployments(namespace) if not _is_ready(one)]:
             wrong = [
@@ -158,6 +168,25 @@ class ClusterWork(ClusterView):
         # The API server notes who set a field last, and refuses it to Pulumi from then on. So the note goes.
         while not self._ask(lambda: self._disown(namespace, name)):
             pass
+
+    def _suspend(self, cron: Any, note: dict[str, str | None], suspend: bool | None) -> None:
+        # Pulumi does not set this field, so nothing is to be disowned.
+        change = {"metadata": {"annotations": note}, "spec": {"suspend": suspend}}
+        self._ask(
+            lambda: self._batch.patch_namespaced_cron_job(
+                cron.metadata.name, cron.metadata.namespace, change, field_manager=MANAGER
+            )
+        )
+
+    def _end_runs_of_cron_jobs(self, namespace: str) -> list[str]:
+        """Delete what CronJobs run at the moment; returns the selectors of its pods."""
+        active = [job for job in self.jobs() if job.status.active and job.metadata.namespace == namespace]
+        names = [name for _, name in sorted(runs_of_cron_jobs(active))]
+        for name in names:
+            self._ask(
+                lambda name=name: self._batch.delete_namespaced_job(name, namespace, propagation_policy="Background")
+            )
+        return [f"job-name={name}" for name in names]
 
     def _disown(self, namespace: str, name: str) -> bool:
         """False if the Deployment changed while we looked."""

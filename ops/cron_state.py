@@ -18,12 +18,14 @@ class CronState:
     schedule: str
     last_success: datetime | None
     problem: str | None
+    suspended: bool = False
 
     @property
     def text(self) -> str:
         """In a few words."""
         succeeded = f"last success {self.last_success:%Y-%m-%d %H:%M} UTC" if self.last_success else "no success yet"
-        return succeeded if self.problem is None else f"failed; {succeeded}"
+        states = ["suspended"] if self.suspended else []
+        return "; ".join([*states, *(["failed"] if self.problem else []), succeeded])
 
 
 def cron_states(cron_jobs: Iterable[Any], jobs: Sequence[Any], said: Mapping[JobName, str | None]) -> list[CronState]:
@@ -46,7 +48,9 @@ def cron_states(cron_jobs: Iterable[Any], jobs: Sequence[Any], said: Mapping[Job
                 f"job/{job}"
             )
         name = cron.metadata.name
-        found.append(CronState(cron.metadata.namespace, name, cron.spec.schedule, success, problem))
+        found.append(
+            CronState(cron.metadata.namespace, name, cron.spec.schedule, success, problem, bool(cron.spec.suspend))
+        )
     return sorted(found, key=lambda state: (state.namespace, state.name))
 
 

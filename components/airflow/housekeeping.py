@@ -86,7 +86,7 @@ class Cron:
             metadata=metadata(job, self.namespace, own_labels),
             spec={
                 "schedule": schedule,
-                "time_zone": "Etc/UTC",
+                "time_zone": "UTC",
                 "concurrency_policy": "Forbid",
                 "starting_deadline_seconds": START_SECONDS,
                 "successful_jobs_history_limit": 1,

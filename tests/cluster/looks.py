@@ -137,10 +137,11 @@ def has_accounts(platform: Platform, namespace: str) -> bool:
 
 
 def uids(platform: Platform, namespace: str) -> dict[str, str]:
-    """The running parts of an Airflow, without tasks and without what is on its way out."""
+    """The running parts of an Airflow, without tasks, Jobs, and what is on its way out."""
     core = client.CoreV1Api(platform.api_client())
     pods = core.list_namespaced_pod(namespace, label_selector="app.kubernetes.io/component!=task").items
     staying = [pod for pod in pods if pod.status.phase == "Running" and pod.metadata.deletion_timestamp is None]
+    staying = [pod for pod in staying if "job-name" not in pod.metadata.labels]
     return {pod.metadata.name: pod.metadata.uid for pod in staying}
 
 

@@ -11,10 +11,10 @@ def moment(hour: int) -> datetime:
     return datetime(2026, 11, 24, hour, 0, tzinfo=UTC)
 
 
-def cron(success: datetime | None) -> Any:
+def cron(success: datetime | None, suspended: bool = False) -> Any:
     return SimpleNamespace(
         metadata=SimpleNamespace(namespace="airflow-main", name="db-clean", uid="u1"),
-        spec=SimpleNamespace(schedule="5 3 * * *"),
+        spec=SimpleNamespace(schedule="5 3 * * *", suspend=suspended),
         status=SimpleNamespace(last_successful_time=success),
     )
 
@@ -43,6 +43,11 @@ def test_a_run_that_failed_after_the_last_success_is_wrong_and_says_what_its_pod
 def test_a_failure_before_the_last_success_is_history() -> None:
     (state,) = cron_states([cron(moment(4))], [job("db-clean-2", moment(3))], {})
     assert (state.problem, state.text) == (None, "last success 2026-11-24 04:00 UTC")
+
+
+def test_one_that_is_suspended_says_so() -> None:
+    (state,) = cron_states([cron(moment(4), suspended=True)], [], {})
+    assert state.text == "suspended; last success 2026-11-24 04:00 UTC"
 
 
 def test_another_ones_failure_and_one_that_has_never_run_are_no_problem() -> None:

@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from components.airflow.configuration import script
 from infra.settings import PROJECT
 from ops import __main__ as commands
 from ops import dump as dumping
@@ -180,6 +181,13 @@ def test_the_key_that_a_stack_has_made_itself_is_found_in_its_state() -> None:
     assert [key["protect"] for key in generated_keys(state(protect=True), "main")] == [True]
     assert generated_keys(state(), "other") == []
     assert generated_keys('{"version": 3, "deployment": {}}', "main") == []
+
+
+def test_what_the_stack_file_puts_into_a_new_airflow_does_not_count_as_content() -> None:
+    marks = re.findall(r'^MARK = "(.+)"$', script("reconcile.py"), re.M)
+    assert len(marks) == 1
+    query = (Path(commands.__file__).parent / "database.py").read_text(encoding="utf-8")
+    assert query.count(f"NOT LIKE '%{marks[0]}'") == 2
 
 
 def test_every_key_that_rotations_have_made_must_be_let_go_before_given_ones_take_their_place(tmp_path: Path) -> None:
