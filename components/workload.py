@@ -286,7 +286,7 @@ def manifest(described: Mapping[str, Any]) -> dict[str, Any]:
 
     Keys of labels, annotations and the like are the user's own and stay.
     """
-    verbatim = {"labels", "annotations", "requests", "limits", "match_labels", "node_selector"}
+    verbatim = {"labels", "annotations", "requests", "limits", "match_labels", "node_selector", "volume_attributes"}
 
     def convert(value: Any) -> Any:
         if isinstance(value, Mapping):

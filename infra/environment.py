@@ -23,12 +23,13 @@ from components.auth_proxy import HOST, PORT, AuthProxy
 from components.database_administration import DatabaseAdministration, DatabaseAdministrationArgs
 from components.gcp.images import ImageMissingError, require_images
 from components.gcp.naming import IMAGES_REPOSITORY, PULL_THROUGH
-from components.gcp.node_pools import POOL_LABEL, TASK_POOL_LABEL
+from components.gcp.node_pools import POOL_LABEL
 from components.network import ClusterNetwork
 from components.postgresql import ADMINISTRATOR, Postgresql, PostgresqlArgs
 from components.priorities import Priorities
 from components.versions import ImageSource
 from components.workload import Nodes
+from infra.customisation import backfill_lane, customisation, task_nodes, task_shapes
 from infra.dag_delivery import dag_source
 from infra.google_cloud import GoogleCloud, Home, Instance
 from infra.network import IN_CLUSTER_DATABASE, airflow_network, cluster_network
@@ -94,6 +95,7 @@ def deploy(settings: Settings, environment: str) -> None:
         raise AssertionError("the settings let no database on Google Cloud pass without 'google'")
     airflows: dict[str, Airflow] = {}
     for asked in settings.airflows:
+        secrets = settings.secrets.get(asked.name, ProvidedSecrets())
         home = google.home(asked, instance, cluster.workload_pool, cluster.ready) if google else None
         airflow = Airflow(
             asked.name,
@@ -119,7 +121,10 @@ def deploy(settings: Settings, environment: str) -> None:
                 network=airflow_network(asked, network),
                 operation=operation_args(asked, settings, environment),
                 rotations=Rotations(**asked.rotations.model_dump()),
-                given=_given(settings.secrets.get(asked.name, ProvidedSecrets())),
+                shapes=task_shapes(asked),
+                backfill=backfill_lane(asked),
+                customisation=customisation(asked, secrets),
+                given=_given(secrets),
                 protect=not settings.ephemeral,
                 retired=asked.state is AirflowState.RETIRED,
                 export_bucket=home.bucket if home else None,
@@ -289,7 +294,7 @@ def _task_nodes(settings: Settings, airflow: AirflowSettings) -> Nodes | None:
     if not isinstance(settings.cluster, GkeCluster):
         return None
     pool = airflow.task_pool or next(iter(settings.cluster.task_pools))
-    return Nodes({TASK_POOL_LABEL: pool}, {TASK_POOL_LABEL: pool})
+    return task_nodes(pool)
 
 
 def _log_store(airflow: AirflowSettings, home: Home | None) -> TaskLogStore:

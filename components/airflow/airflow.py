@@ -8,7 +8,9 @@ import pulumi_kubernetes as kubernetes
 
 from components.airflow.access import grant_access
 from components.airflow.args import AirflowArgs, Executor
+from components.airflow.backfill import POOL, policy_files
 from components.airflow.configuration import API_PORT, FILES_FOLDER, airflow_cfg, api_host, script
+from components.airflow.customisation import make_env_secret
 from components.airflow.dags import dag_parts
 from components.airflow.database import bootstrap_database
 from components.airflow.export import export_database
@@ -20,7 +22,7 @@ from components.airflow.quota import limit_resources
 from components.airflow.secrets import ADMIN_SECRET, make_secrets
 from components.airflow.services import Services
 from components.airflow.task_logs import log_store
-from components.airflow.task_pod import pod_template_yaml
+from components.airflow.task_pod import pod_templates
 from components.workload import RESTRICTED, checksum, metadata
 
 
@@ -71,7 +73,9 @@ class Airflow(pulumi.ComponentResource):
             **dags.files,
         }
         if launches_pods:
-            files["pod-template.yaml"] = pod_template_yaml(name, args, dags, logs)
+            files |= pod_templates(name, args, dags, logs)
+        if args.backfill:
+            files |= policy_files()
         config = kubernetes.core.v1.ConfigMap(
             f"{name}-config",
             metadata=metadata(CONFIG_MAP, self.namespace),
@@ -81,10 +85,13 @@ class Airflow(pulumi.ComponentResource):
         blueprint = Blueprint(name, args, secrets, logs, dags, checksum(args.checksum_key, *files.values()))
 
         bootstrapped = bootstrap_database(name, args, secrets, self)
-        mounted = [*restricted, config, *secrets.resources, *logs.depends_on, *dags.depends_on]
+        by_hand = make_env_secret(name, args.customisation, self.namespace, self)
+        mounted = [*restricted, config, *by_hand, *secrets.resources, *logs.depends_on, *dags.depends_on]
         jobs = Jobs(blueprint, self.namespace, accounts.components, self)
         migrated = jobs.migrate([bootstrapped, *mounted])
         jobs.create_admin([migrated])
+        if args.backfill:
+            jobs.make_pool(POOL, args.backfill.slots, [migrated])
 
         services = Services(blueprint, self.namespace, accounts, self, [migrated])
         api = services.api_server()

@@ -1,16 +1,19 @@
 """What one Airflow is made from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 import pulumi
 
+from components.airflow.customisation import Customisation
 from components.airflow.dag_bundles import ArtifactStore, GitBundle
 from components.airflow.git_sync import GitSync
 from components.airflow.operation_args import OperationArgs
 from components.airflow.quota import QuotaArgs
 from components.airflow.sizing import SMALL, Sizing
 from components.airflow.task_logs import TaskLogStore
+from components.airflow.task_shapes import BackfillLane, TaskShape
 from components.auth_proxy import AuthProxy
 from components.network import AirflowNetwork
 from components.workload import Nodes
@@ -149,6 +152,14 @@ class AirflowArgs:
     """None: no limit of its own."""
     # upkeep
     operation: OperationArgs = field(default_factory=OperationArgs)
+    # tasks
+    shapes: Mapping[str, TaskShape] = field(default_factory=dict)
+    """Kinds of pods that tasks can ask for, by name."""
+    backfill: BackfillLane | None = None
+    """None: tasks of backfills run among all others."""
+
+    # by hand
+    customisation: Customisation = field(default_factory=Customisation)
 
     # safety
     network: AirflowNetwork | None = None

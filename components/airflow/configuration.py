@@ -101,8 +101,9 @@ def airflow_cfg(name: str, namespace: str, args: AirflowArgs, dags: DagParts, lo
             # Airflow's default also has ErrImagePull: one hiccup of a registry would fail a task at once.
             "worker_pod_pending_fatal_container_state_reasons": ",".join(FATAL_POD_STATES),
         }
-    for section, options in [*log_sections.items(), *operation_sections(args.operation).items()]:
-        sections.setdefault(section, {}).update(options)
+    for more in (log_sections, operation_sections(args.operation), args.customisation.config):
+        for section, options in more.items():
+            sections.setdefault(section, {}).update(options)
     return _ini(sections)
 
 

@@ -41,6 +41,11 @@ class Jobs:
             contents=[args.admin_user, script("create_admin.py"), self.blueprint.secrets.admin_checksum],
         )
 
+    def make_pool(self, pool: str, slots: int, depends_on: Sequence[pulumi.Resource]) -> kubernetes.batch.v1.Job:
+        """Makes a pool for tasks, or gives an existing one its number of slots."""
+        about = f"Runs of type {pool}; kept by the platform"
+        return self.run(f"{pool}-pool", ["airflow", "pools", "set", pool, str(slots), about], depends_on)
+
     def run(
         self,
         job: str,

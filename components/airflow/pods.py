@@ -7,7 +7,9 @@ import pulumi
 from pulumi_kubernetes.core.v1 import EnvVarArgsDict, LifecycleArgsDict, ProbeArgsDict
 
 from components.airflow.args import AirflowArgs
+from components.airflow.backfill import policy
 from components.airflow.configuration import CONFIG_FILE, FILES_FOLDER
+from components.airflow.customisation import JOBS, added, env_checksum
 from components.airflow.dags import DagParts
 from components.airflow.operation_args import operation_env
 from components.airflow.secrets import Secrets
@@ -69,7 +71,7 @@ class Blueprint:
         stays = restart_policy == "Always"  # Jobs need no DAGs and no plugins
         reads_dags = reads_dags or (stays and self.dags.everywhere)
         proxy = self.args.database.proxy
-        return Pod(
+        pod = Pod(
             labels={**self.labels(component), **CLIENT_LABEL},
             service_account=service_account,
             user=AIRFLOW_UID,
@@ -90,6 +92,7 @@ class Blueprint:
                 "secrets": self.secrets.components_checksum,
                 **(self.dags.checksums if reads_dags else {}),
                 **(self.dags.component_checksums if stays else {}),
+                **env_checksum(self.args.customisation, self.args.checksum_key),
             },
             containers=[
                 Container(
@@ -121,3 +124,6 @@ class Blueprint:
                 )
             ],
         )
+        if self.args.backfill:
+            pod = added(pod, policy(CONFIG_MAP))
+        return added(pod, self.args.customisation.of(component if restart_policy == "Always" else JOBS))

@@ -6,11 +6,13 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 
 from infra.settings.base import MOUNTABLE_NAME, DnsLabel, Quantity, SettingsModel
+from infra.settings.customisation import Extra
 from infra.settings.dags import Dags
 from infra.settings.network_policy import AirflowNetworkSettings
 from infra.settings.operations import OperationSecrets, OperationSettings
 from infra.settings.planning import CONNECTIONS_PER_AIRFLOW
 from infra.settings.quota import ContainerLimits, Quota
+from infra.settings.tasks import Backfill, TaskShape
 
 
 class Executor(StrEnum):
@@ -94,6 +96,8 @@ class ProvidedSecrets(OperationSecrets):
     """The private key for the DAGs' repository over ssh, a whole key file without a passphrase."""
     github_app_key: SecretStr | None = None
     """The private key of the GitHub App that may read the DAGs' repository, a whole PEM file."""
+    env: dict[str, SecretStr] | None = None
+    """Values of environment variables that ``extra`` gives to components or tasks, by the variable's name."""
 
     @field_validator("*")
     @classmethod
@@ -132,3 +136,8 @@ class AirflowSettings(OperationSettings):
     containers: ContainerLimits | None = None
     """None: nothing is limited, unless there is a quota; then its defaults hold."""
     network: AirflowNetworkSettings = AirflowNetworkSettings()
+    task_shapes: dict[DnsLabel, TaskShape] = Field(default_factory=dict)
+    """Kinds of pods that tasks can ask for by name."""
+    backfill: Backfill | None = None
+    """None: tasks of backfills run among all others."""
+    extra: Extra = Extra()

@@ -16,6 +16,7 @@ from infra.settings.airflow import (
 from infra.settings.base import ENCRYPTED, SettingsModel
 from infra.settings.cloud_rules import cloud_problems
 from infra.settings.cluster import ClusterSettings
+from infra.settings.customisation_rules import customisation_problems
 from infra.settings.dag_rules import dag_problems
 from infra.settings.database import DatabaseSettings
 from infra.settings.google import Google, Ingress, NetworkSettings
@@ -24,6 +25,7 @@ from infra.settings.network_rules import network_policy_problems
 from infra.settings.operation_rules import operation_problems
 from infra.settings.planning import connection_problems, default_connections
 from infra.settings.quota_rules import quota_problems
+from infra.settings.task_rules import task_problems
 
 FERNET_KEY_BYTES = 32
 
@@ -76,6 +78,8 @@ class Settings(SettingsModel):
             *network_policy_problems(self),
             *quota_problems(self),
             *operation_problems(self),
+            *customisation_problems(self),
+            *task_problems(self),
         ]
         if found:
             raise ValueError("\n".join(found))
