@@ -86,6 +86,18 @@ test-go: .venv/ready
 test-dags: .venv/ready ## Every DAG imports and keeps the rules, every way that DAGs come; no cluster, no root
 	@python=$$($(PYTHON) -m testbed.images.airflow_venv) && $(PYTHON) -m testbed.object_store env -C dags-image "$$python" -m pytest -q tests
 
+.PHONY: dags-test
+dags-test: .venv/ready ## Which DAG breaks a rule and how to mend it; then the DAGs' own tests
+	@"$$($(PYTHON) -m testbed.images.airflow_venv)" dags-image/check.py
+
+.PHONY: dags-run
+dags-run: .venv/ready ## Run DAG for DATE here and now, without a cluster: tasks, states, log
+	@"$$($(PYTHON) -m testbed.images.airflow_venv)" dags-image/run.py '$(DAG)' '$(DATE)'
+
+.PHONY: dags-lock
+dags-lock: .venv/ready ## Lock dags-image/requirements.in against the versions that Airflow needs
+	@$(PYTHON) -m testbed.images lock --dags
+
 .PHONY: bench
 bench: .venv/ready ## How long the offline preview of STACK=prod takes
 	@$(PYTHON) -m bench.offline_preview $(if $(filter local,$(STACK)),prod,$(STACK))

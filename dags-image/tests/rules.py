@@ -47,19 +47,19 @@ def inspect(files: Sequence[Path]) -> dict[Path, dict[str, Any]]:
 def problems(report: dict[str, Any]) -> list[str]:
     """Every rule that the DAGs of one file break, in words."""
     found = [f"does not import: {error}" for error in report["errors"]]
-    found += [f"does input or output while it is imported: {what}" for what in report["io"]]
+    found += [f"does input or output while it is imported: {what} (put it into a task)" for what in report["io"]]
     for dag in report["dags"]:
         name = dag["dag_id"]
         if not (dag["description"] or "").strip():
-            found.append(f"{name} has no description")
+            found.append(f"{name} has no description (set description to one line that says what it is for)")
         if not dag["tasks"]:
-            found.append(f"{name} has no task")
+            found.append(f"{name} has no task (a function with @task makes one only where it is called)")
         for task in dag["tasks"]:
             where = f"{name}.{task['task_id']}"
             if task["owner"] in ("", "airflow"):
                 found.append(f"{where} has no owner (set owner in default_args to a person or team)")
             if task["retries"] < 1:
-                found.append(f"{where} has no retries")
+                found.append(f"{where} has no retries (set retries in default_args to 1 or more)")
             if not (task["execution_timeout"] or dag["dagrun_timeout"]):
                 found.append(f"{where} has no time-out (execution_timeout, or dagrun_timeout for the whole DAG)")
     return found

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from airflow.dag_processing.bundles.manager import DagBundlesManager
 from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 from conftest import DAGS
+from example_daily_partition import FIRST_DAY, is_there, replace_partition, rows_of
 from example_hello_daily import greeting
 from example_mapped_regions import ORDERS, check_total, count
 from example_sales_report import SOURCE, read_rows, summarise, verify
@@ -74,6 +76,36 @@ def test_an_empty_source_is_refused(tmp_path: Path) -> None:
         read_rows(empty)
 
 
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [
+        (date(2025, 12, 31), False),
+        (FIRST_DAY, True),
+        (date(2026, 3, 9), True),
+        (date(2026, 3, 10), False),
+        (date(2206, 3, 9), False),
+    ],
+)
+def test_only_days_that_the_source_has_and_that_are_over_are_written(day: date, expected: bool) -> None:
+    assert is_there(day, today=date(2026, 3, 10)) is expected
+
+
+def test_a_partition_that_is_written_twice_is_as_if_written_once(tmp_path: Path) -> None:
+    first = replace_partition(tmp_path, FIRST_DAY, rows_of(FIRST_DAY)).read_text()
+    second = replace_partition(tmp_path, FIRST_DAY, rows_of(FIRST_DAY)).read_text()
+    assert first == second
+    assert len(first.splitlines()) == 24
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["orders.jsonl"]
+
+
+def test_a_write_that_fails_half_way_leaves_the_old_partition(tmp_path: Path) -> None:
+    place = replace_partition(tmp_path, FIRST_DAY, [{"orders": 1}])
+    with pytest.raises(TypeError):
+        replace_partition(tmp_path, FIRST_DAY, [{"orders": 2}, {"orders": object()}])
+    assert place.read_text() == '{"orders": 1}\n'
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["orders.jsonl"]
+
+
 @pytest.fixture(scope="module")
 def database() -> None:
     """Airflow's tables, in a file of this test run."""
@@ -84,6 +116,7 @@ def database() -> None:
 @pytest.mark.parametrize(
     ("name", "tasks"),
     [
+        ("example_daily_partition", 2),
         ("example_hello_daily", 2),
         ("example_mapped_regions", 1 + len(ORDERS) + 1),
         ("example_sales_report", 4),

@@ -2,11 +2,14 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from uv import find_uv_bin
 
 from testbed.build import run
 from testbed.images import REPO, Image
+from testbed.images.conflict import explain
 from testbed.images.dags import NAME, dags_image
 from testbed.images.recipes import RECIPES, image
 from testbed.images.version import dags_version
@@ -15,6 +18,7 @@ from testbed.progress import Failure, Progress
 DEBIAN_PYTHON = "3.11.2"
 """What the stand-in's packages are resolved for: some need one package more there than on a newer 3.11."""
 BASE_LOCK = "testbed/images/airflow/requirements.lock"
+DAGS = "dags-image/"
 NAMES = (*RECIPES, NAME)
 LOCKS: dict[str, tuple[str, ...]] = {
     "testbed/images/airflow/requirements": ("--python-version", DEBIAN_PYTHON),
@@ -31,7 +35,8 @@ def main(arguments: list[str]) -> int:
     commands.add_parser("list", help="names of the images that can be built")
     build = commands.add_parser("build", help="build images (all, unless named) and print their archives")
     build.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
-    commands.add_parser("lock", help="make the requirements.lock files anew from requirements.in")
+    lock = commands.add_parser("lock", help="make the requirements.lock files anew from requirements.in")
+    lock.add_argument("--dags", action="store_true", help="only those of the DAG image")
     chosen = parser.parse_args(arguments)
     progress = Progress()
     try:
@@ -42,7 +47,7 @@ def main(arguments: list[str]) -> int:
                 made = build_one(progress, name)
                 print(f"{made.reference}\t{made.archive}\t{made.archive.stat().st_size // 1_000_000} MB")
         else:
-            lock_all(progress)
+            lock_all(progress, [name for name in LOCKS if not chosen.dags or name.startswith(DAGS)])
     except Failure as failure:
         print(failure, file=sys.stderr)
         return 1
@@ -58,19 +63,28 @@ def build_one(progress: Progress, name: str) -> Image:
     return image(progress, RECIPES[name])
 
 
-def lock_all(progress: Progress) -> None:
-    """Make every lock anew. Versions that a lock pins already stay while its requirements.in allows them."""
-    for name, extra in LOCKS.items():
+def lock_all(progress: Progress, names: Sequence[str], repo: Path = REPO) -> None:
+    """Make locks anew. Versions that a lock pins already stay while its requirements.in allows them.
+
+    Raises Failure, and leaves the lock as it was, where no set of versions satisfies everybody.
+    """
+    for name in names:
         with progress.step(f"locking {name}.in"):
-            run(
-                [
-                    *(find_uv_bin(), "pip", "compile", "--quiet", "--generate-hashes"),
-                    *("--custom-compile-command", "python -m testbed.images lock", *extra),
-                    *("--output-file", f"{name}.lock", f"{name}.in"),
-                ],
-                progress,
-                cwd=REPO,
-            )
+            try:
+                run(
+                    [
+                        *(find_uv_bin(), "pip", "compile", "--quiet", "--generate-hashes"),
+                        *("--custom-compile-command", "python -m testbed.images lock", *LOCKS[name]),
+                        *("--output-file", f"{name}.lock", f"{name}.in"),
+                    ],
+                    progress,
+                    cwd=repo,
+                )
+            except Failure as failure:
+                reason = explain(str(failure), repo / f"{name}.in", repo / BASE_LOCK)
+                if reason is None:
+                    raise
+                raise Failure(f"{reason}\n\n{failure}") from None
 
 
 if __name__ == "__main__":
