@@ -36,7 +36,11 @@ shaped()
 @pytest.fixture(scope="module")
 def asked(platform: Platform) -> Iterator[None]:
     """The stack with a shape, a lane and variables; one `up`. The next one, whoever's, takes them away again."""
-    priority = {"metadata": {"name": "airflow-platform-backfill"}, "value": -100, "preemptionPolicy": "Never"}
+    priority: dict[str, Any] = {
+        "metadata": {"name": "airflow-platform-backfill"},
+        "value": -100,
+        "preemptionPolicy": "Never",
+    }
     scheduling = client.SchedulingV1Api(platform.api_client())
     if priority["metadata"]["name"] not in {one.metadata.name for one in scheduling.list_priority_class().items}:
         scheduling.create_priority_class(priority)
