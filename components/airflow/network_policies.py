@@ -4,7 +4,7 @@ Policies add up, so each says what one kind of pod needs and none takes anything
 namespace, which is one team's, they are a second line: who may make pods there may label them as he likes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -40,7 +40,23 @@ INNER_SERVICES: Final = {"pgbouncer": 6432, "rabbitmq": 5672, "redis": 6379}
 """Parts of an Airflow that its other parts use, a task's pod never, and their ports."""
 TASK: Final = "task"
 EVERY_POD: Final[LabelSelectorArgsDict] = {}
-NO_AUTHORS_CODE: Final = ("api-server", "create-admin", "export", "flower", "migrate", "scheduler", *INNER_SERVICES)
+KUBERNETES_USERS: Final = ("scheduler", "clean-task-pods")
+"""Parts that make or remove tasks' pods."""
+NO_AUTHORS_CODE: Final = (
+    "api-server",
+    "backfill-pool",
+    "clean-logs",
+    "clean-task-pods",
+    "create-admin",
+    "db-clean",
+    "export",
+    "flower",
+    "migrate",
+    "reconcile",
+    "rotate-fernet-key",
+    "scheduler",
+    *INNER_SERVICES,
+)
 """Parts that run Airflow's own code only. The others run what DAG authors write, too: tasks, triggers, DAG files and
 callbacks; and so does what a task starts itself (KubernetesPodOperator), which bears no such label at all."""
 
@@ -78,7 +94,7 @@ def restrict_network(
         ],
         egress=to_kubernetes.apply(lambda found: [log_servers, *_log_store(args, network), *found]),
     )
-    allow("scheduler", _only("scheduler"), egress=to_kubernetes)
+    allow("pod-launchers", _any_of(KUBERNETES_USERS), egress=to_kubernetes)
     allow(
         "components",
         COMPONENTS,
@@ -90,7 +106,7 @@ def restrict_network(
     )
     allow(
         "inner-services",
-        {"match_expressions": [{"key": COMPONENT, "operator": "In", "values": list(INNER_SERVICES)}]},
+        _any_of(INNER_SERVICES),
         ingress=[{"from_": [{"pod_selector": COMPONENTS}], "ports": ports(*INNER_SERVICES.values())}],
     )
     allow("database-clients", {"match_labels": dict(CLIENT_LABEL)}, egress=cluster.database)
@@ -115,6 +131,10 @@ COMPONENTS: Final[LabelSelectorArgsDict] = {
 
 def _only(component: str) -> LabelSelectorArgsDict:
     return {"match_labels": {COMPONENT: component}}
+
+
+def _any_of(components: Iterable[str]) -> LabelSelectorArgsDict:
+    return {"match_expressions": [{"key": COMPONENT, "operator": "In", "values": list(components)}]}
 
 
 def _authors_code(args: AirflowArgs) -> LabelSelectorArgsDict:
