@@ -99,6 +99,9 @@ class ArtifactDagBundle(BaseDagBundle):
             self._ensure(announced.version, announced.sha256)
             if self._linked() == announced.version:
                 return
+            # Airflow reads files anew at once only where their time is new, and going back leads to older ones.
+            for file in (self.versions_dir / announced.version).rglob("*.py"):
+                os.utime(file)
             fresh = self.base_dir / f".link-{os.getpid()}"
             fresh.unlink(missing_ok=True)
             fresh.symlink_to(self.versions_dir / announced.version)

@@ -117,9 +117,13 @@ def test_rolling_back_is_moving_the_pointer(shelf: Shelf) -> None:
     shelf.publish("v2")
     bundle = shelf.bundle()
     bundle.initialize()
+    shelf.bundle("v1").initialize()
+    os.utime(shelf.bundle("v1").path / "dag.py", (0, 0))
     shelf.announce({"version": "v1", "sha256": digest})
+    moved = time.time()
     bundle.refresh()
     assert (current(bundle), text(bundle)) == ("v1", "v1")
+    assert (bundle.path / "dag.py").stat().st_mtime >= moved - 1  # or the dag-processor would read it later
 
 
 def test_a_file_that_a_version_no_longer_has_is_gone(shelf: Shelf) -> None:

@@ -68,7 +68,7 @@ def pinned_version(requirements: Path, package: str) -> str:
 
 AIRFLOW_BASE = Recipe(
     "airflow",
-    ("python3", "python3-venv", "ca-certificates", "dumb-init", "netbase", "tzdata"),
+    ("python3", "python3-venv", "ca-certificates", "dumb-init", "git", "netbase", "openssh-client", "tzdata"),
     arguments={"AIRFLOW_VERSION": pinned_version(HERE / "airflow/requirements.in", "apache-airflow")},
 )
 POSTGRES = Recipe(
@@ -82,7 +82,8 @@ POSTGRES = Recipe(
         'echo "create_main_cluster = false" > "$1/etc/postgresql-common/createcluster.conf"',
     ),
 )
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (AIRFLOW_BASE, POSTGRES)}
+GIT_SERVER = Recipe("git-server", ("git", "openssh-server"))
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (AIRFLOW_BASE, POSTGRES, GIT_SERVER)}
 
 
 def image(progress: Progress, recipe: Recipe) -> Image:

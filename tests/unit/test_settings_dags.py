@@ -6,6 +6,7 @@ import pytest
 
 from infra.settings import SettingsError
 from tests.unit.stack_files import Tree, changed, settings, stack_config
+from tests.unit.test_dag_bundles import artifact, git_bundle
 from tests.unit.test_dag_delivery import HOST_KEY, SSH, TOKEN, first, git, given, openssh_key, over_ssh
 
 
@@ -121,3 +122,55 @@ def test_a_known_host_is_found_however_it_is_written(repository: str, known: str
         changed(stack_config("dev"), but(lambda t: git(t).update(repository=repository, knownHosts=[known])))
     )
     assert read.airflows[0].dags.kind == "git-sync"
+
+
+APP = {"clientId": "Iv1.0123", "installationId": "42"}
+
+
+def app(change: Callable[[Tree], object] = lambda _: None) -> Callable[[Tree], object]:
+    """A repository that a GitHub App signs in to, in which something is wrong."""
+
+    def both(tree: Tree) -> None:
+        first(tree)["dags"]["githubApp"] = APP
+        tree["secrets"] = {"main": {"githubAppKey": openssh_key()}}
+        change(tree)
+
+    return both
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (git_bundle(lambda t: git(t).update(depth=1)), "dags.git.depth: runs of kind 'git-bundle' go back to the"),
+        (git_bundle(lambda t: git(t).update(repository="http://a.example/b")), "git.repository: is no address that is"),
+        (git_bundle(lambda t: git(t).update(repository=SSH)), "secrets.main.gitSshKey: is missing"),
+        (git_bundle(given(githubAppKey=openssh_key())), "secrets.main.githubAppKey: nothing reads it, a GitHub App"),
+        (git_bundle(lambda t: first(t)["dags"].update(maxFailures=3)), "airflows.main.dags.maxFailures: unknown key"),
+        (artifact(prefix="a/../b"), "airflows.main.dags.prefix: a/../b has a part that is empty or only dots"),
+        (artifact(endpoint="http://x:1"), "airflows.main.dags.endpoint: is for a bucket that is there"),
+        (artifact(bucket="ours", publishers=["group:a@b.c"]), "airflows.main.dags.publishers: are given rights on the"),
+        (artifact(publishers=["allUsers"]), 'airflows.main.dags.publishers.0: "allUsers" does not have the form'),
+        (
+            lambda t: (artifact()(t), given(gitToken="x")(t)),
+            "secrets.main.gitToken: nothing reads it, the DAGs of this Airflow come from a bucket",
+        ),
+        (app(given()), "secrets.main.githubAppKey: is missing, and airflows.main.dags.githubApp signs in with it"),
+        (app(given(githubAppKey="x")), "secrets.main.githubAppKey: is no private key"),
+        (
+            app(given(githubAppKey=openssh_key(), gitToken="x")),
+            "secrets.main.gitToken: the app of airflows.main.dags.githubApp signs in",
+        ),
+        (
+            app(lambda t: git(t).update(repository=SSH)),
+            "airflows.main.dags.githubApp: signs in over https. Write the repository's address as https://host/path",
+        ),
+        (given(githubAppKey=openssh_key()), "there is no airflows.main.dags.githubApp. Add it with clientId and"),
+        (lambda t: first(t)["dags"].update(plugins="a/.."), "airflows.main.dags.plugins: a/.. has a part that is"),
+    ],
+)
+def test_a_mistake_in_another_delivery_is_named_with_the_mend(change: Callable[[Tree], object], expected: str) -> None:
+    assert expected in problems(change)
+
+
+def test_off_google_a_bucket_must_be_named() -> None:
+    assert "airflows.main.dags.bucket: is missing. Name one, or add 'google'" in problems(artifact(), "local")

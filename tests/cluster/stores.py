@@ -1,0 +1,186 @@
+"""What DAGs are delivered from, as pods: a git server over ssh, and an object store."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from kubernetes import client, utils
+
+from testbed.build import run
+from testbed.cluster.images import of_program
+from testbed.cluster.programs import go_program
+from testbed.images.recipes import GIT_SERVER, image
+from testbed.object_store import BUCKET, PROGRAM, TITLE
+from testbed.system import ensure_packages
+from tests.cluster.looks import wait_until
+from tests.cluster.platform import Platform
+
+NAMESPACE = "stores"
+GIT_HOST = f"git.{NAMESPACE}.svc.cluster.local"
+GIT_PORT = 2222
+STORE_PORT = 4443
+STORE_URL = f"http://store.{NAMESPACE}.svc.cluster.local:{STORE_PORT}"
+DAG = """
+import time
+
+from airflow.sdk import dag, task
+from shared.words import WORD
+
+
+@dag(description="says {word}", schedule=None)
+def pinned():
+    @task
+    def first():
+        print("first says", WORD)
+        time.sleep(40)
+
+    @task
+    def second():
+        print("second says", WORD)
+
+    first() >> second()
+
+
+pinned()
+"""
+
+
+class Stores:
+    """Both servers in a namespace of their own, and a clone of the repository that pushes to the one."""
+
+    def __init__(self, platform: Platform) -> None:
+        self.platform = platform
+        self.clone = platform.folder / "delivered"
+        self.dags = self.clone / "dags"
+        self._keys = platform.folder / "delivery-keys"
+        self._host_key, self._host_public = key_pair()
+        self.client_key, self._client_public = key_pair()
+
+    @property
+    def repository(self) -> str:
+        """The repository's address in the cluster."""
+        return f"ssh://git@{GIT_HOST}:{GIT_PORT}/srv/repo.git"
+
+    @property
+    def known_hosts(self) -> str:
+        """The server's line of a ``known_hosts`` file."""
+        return f"[{GIT_HOST}]:{GIT_PORT} {self._host_public}"
+
+    def start(self) -> None:
+        """Have both run, and an empty clone to write to."""
+        ensure_packages(["git", "openssh-client"], self.platform.progress)
+        git = image(self.platform.progress, GIT_SERVER)
+        store, archive = of_program(
+            PROGRAM, go_program(PROGRAM, self.platform.progress, title=TITLE), self.platform.progress
+        )
+        self.platform.cluster.load_image(git.archive)
+        self.platform.cluster.load_image(archive)
+        api = self.platform.api_client()
+        keys = {"host": self._host_key, "authorized": self._client_public}
+        for manifest in (
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+            _named("Secret", "git-keys", stringData=keys),
+            *_server("git", git.reference, GIT_PORT, (), [("git-keys", "/keys")]),
+            *_server("store", store, STORE_PORT, (f"0.0.0.0:{STORE_PORT}", STORE_URL, BUCKET), []),
+        ):
+            utils.create_from_dict(api, manifest)
+        core = client.CoreV1Api(api)
+        for name in ("git", "store"):
+            wait_until(
+                lambda name=name: any(
+                    status.ready
+                    for status in core.read_namespaced_pod_status(name, NAMESPACE).status.container_statuses or []
+                ),
+                90,
+                f"the server {name} runs",
+            )
+        self._keys.mkdir()
+        for file, text in (("client", self.client_key), ("known_hosts", f"git {self._host_public}\n")):
+            (self._keys / file).write_text(text)
+            (self._keys / file).chmod(0o600)
+        run(["git", "init", "--quiet", "--initial-branch=main", self.clone])
+
+    def stop(self) -> None:
+        """Remove both."""
+        client.CoreV1Api(self.platform.api_client()).delete_namespace(NAMESPACE)
+
+    def commit(self, word: str) -> str:
+        """Commit DAGs that say ``word``, with a tag of that name; returns the commit."""
+        (self.dags / "shared").mkdir(parents=True, exist_ok=True)
+        (self.dags / "pinned.py").write_text(DAG.format(word=word))
+        (self.dags / "shared" / "words.py").write_text(f'WORD = "{word}"\n')
+        identity = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+        for arguments in (["add", "."], [*identity, "commit", "--quiet", "--message", word], ["tag", word]):
+            run(["git", *arguments], cwd=self.clone)
+        return run(["git", "rev-parse", "HEAD"], cwd=self.clone).strip()
+
+    def check_out(self, word: str) -> None:
+        """Have the files of a commit again."""
+        run(["git", "checkout", "--quiet", word], cwd=self.clone)
+
+    def push(self) -> None:
+        """Push what is committed."""
+        port = self.platform.cluster.forward(f"git.{NAMESPACE}", GIT_PORT)
+        options: Sequence[str] = (
+            f"-i {self._keys / 'client'}",
+            "-o IdentitiesOnly=yes",
+            "-o StrictHostKeyChecking=yes",
+            "-o HostKeyAlias=git",
+            f"-o UserKnownHostsFile={self._keys / 'known_hosts'}",
+        )
+        address = f"ssh://git@127.0.0.1:{port}/srv/repo.git"
+        command = {"GIT_SSH_COMMAND": " ".join(("ssh", *options))}
+        run(["git", "push", "--quiet", address, "main"], cwd=self.clone, env=command)
+
+    def ops(self, *arguments: str) -> str:
+        """What a command of ours says that publishes DAGs from this machine."""
+        port = self.platform.cluster.forward(f"store.{NAMESPACE}", STORE_PORT)
+        os.environ["STORAGE_EMULATOR_HOST"] = f"http://127.0.0.1:{port}"
+        try:
+            process = self.platform.command(*arguments)
+            said, _ = process.communicate(timeout=120)
+        finally:
+            del os.environ["STORAGE_EMULATOR_HOST"]
+        assert process.returncode == 0, said
+        return said
+
+
+def key_pair() -> tuple[str, str]:
+    """A private key for ssh, and the public one in one line."""
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption())
+    return private.decode(), key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+
+
+def _named(kind: str, name: str, **rest: Any) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": {"app": name}}
+    return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **rest}
+
+
+def _server(
+    name: str, reference: str, port: int, args: Sequence[str], secrets: Sequence[tuple[str, str]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    mounts = [{"name": secret, "mountPath": path} for secret, path in secrets]
+    container = {
+        "name": name,
+        "image": reference,
+        **({"args": list(args)} if args else {}),
+        "ports": [{"containerPort": port}],
+        "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
+        "volumeMounts": [*mounts, {"name": "data", "mountPath": "/srv"}],
+        "securityContext": security,
+    }
+    spec = {
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [container],
+        "volumes": [
+            *({"name": secret, "secret": {"secretName": secret}} for secret, _ in secrets),
+            {"name": "data", "emptyDir": {}},
+        ],
+    }
+    service = {"selector": {"app": name}, "ports": [{"port": port}]}
+    return _named("Pod", name, spec=spec), _named("Service", name, spec=service)

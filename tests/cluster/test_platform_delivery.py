@@ -1,0 +1,116 @@
+"""A push or a published version is seen soon, and a run under way keeps its own; in this order, on one more Airflow."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from ops.airflow_api import AirflowApi
+from testbed.object_store import BUCKET
+from tests.cluster.looks import wait_until
+from tests.cluster.platform import Platform
+from tests.cluster.stores import STORE_URL, Stores
+
+pytestmark = pytest.mark.cluster
+AIRFLOW = "delivery"
+PERIOD = 10
+SEEN_SECONDS = PERIOD + 10
+
+
+@pytest.fixture(scope="module")
+def stores(platform: Platform) -> Iterator[Stores]:
+    made = Stores(platform)
+    made.start()
+    yield made
+    platform.change(lambda config: (config["airflows"].pop(), config["secrets"].pop(AIRFLOW, None)))
+    platform.up()
+    made.stop()
+
+
+def delivers(platform: Platform, dags: dict[str, Any], secrets: dict[str, str] | None) -> None:
+    """Have one more Airflow, whose DAGs come by ``dags``."""
+
+    def change(config: dict[str, Any]) -> None:
+        airflows = config["airflows"]
+        airflows[:] = [one for one in airflows if one["name"] != AIRFLOW]
+        image = {key: airflows[0]["dags"][key] for key in ("repository", "version")}
+        airflows.append({**airflows[0], "name": AIRFLOW, "dags": {**image, **dags, "periodSeconds": PERIOD}})
+        given = config.setdefault("secrets", {})
+        given.pop(AIRFLOW, None)
+        if secrets:
+            given[AIRFLOW] = secrets
+
+    platform.change(change)
+
+
+def version(api: AirflowApi) -> str:
+    return str(api.get("/dags/pinned")["bundle_version"])
+
+
+def said(api: AirflowApi, run_id: str) -> list[str]:
+    """What the tasks of a run printed."""
+    tasks = {task["task_id"]: task for task in api.tasks("pinned", run_id)}
+    lines = [line for name in ("first", "second") for line in api.log("pinned", run_id, tasks[name])]
+    return [line for line in lines if " says " in line]
+
+
+def keeps_its_version(api: AirflowApi, before: str, change: Callable[[], str]) -> None:
+    """A run that is under way while ``change`` brings a new version, which it returns, ends with the one of before."""
+    api.wait_for_dag("pinned")
+    wait_until(lambda: version(api) == before, 60, f"the DAG of version {before} is there")
+    run_id = api.trigger("pinned")
+    wait_until(
+        lambda: {task["task_id"]: task["state"] for task in api.tasks("pinned", run_id)}.get("first") == "running",
+        180,
+        "the first task runs",
+    )
+    after = change()
+    began = time.monotonic()
+    wait_until(lambda: version(api) == after, SEEN_SECONDS, f"version {after} is seen")
+    print(f"a change was seen after {time.monotonic() - began:.1f} s, looked for every {PERIOD} s")
+    assert api.wait_for_run("pinned", run_id)["state"] == "success"
+    assert api.get(f"/dags/pinned/dagRuns/{quote(run_id, safe='')}")["bundle_version"] == before
+    assert [line.split()[-2:] for line in said(api, run_id)] == [["says", "one"], ["says", "one"]]
+    later = api.trigger("pinned")
+    assert api.wait_for_run("pinned", later)["state"] == "success"
+    assert [line.split()[-2:] for line in said(api, later)] == [["says", "two"], ["says", "two"]]
+
+
+def test_a_push_is_seen_soon_and_a_run_under_way_keeps_its_commit(platform: Platform, stores: Stores) -> None:
+    first = stores.commit("one")
+    stores.push()
+    git = {"repository": stores.repository, "knownHosts": [stores.known_hosts]}
+    delivers(platform, {"kind": "git-bundle", "git": git}, {"gitSshKey": stores.client_key})
+    platform.up()
+
+    def push() -> str:
+        second = stores.commit("two")
+        stores.push()
+        return second
+
+    with platform.airflow(AIRFLOW) as api:
+        keeps_its_version(api, first, push)
+
+
+def test_a_published_version_is_seen_soon_a_run_under_way_keeps_its_own_and_going_back_is_seen_soon(
+    platform: Platform, stores: Stores
+) -> None:
+    def publish(tag: str) -> str:
+        assert f"new runs get {tag}" in stores.ops("publish-dags", f"--airflow={AIRFLOW}", f"--folder={stores.dags}")
+        return tag
+
+    delivers(platform, {"kind": "artifact", "bucket": BUCKET, "endpoint": STORE_URL}, None)
+    stores.check_out("one")
+    publish("one")
+    platform.up()
+    with platform.airflow(AIRFLOW) as api:
+
+        def next_version() -> str:
+            stores.check_out("two")
+            return publish("two")
+
+        keeps_its_version(api, "one", next_version)
+        stores.ops("rollback-dags", f"--airflow={AIRFLOW}", "--version=one")
+        wait_until(lambda: version(api) == "one", SEEN_SECONDS, "going back is seen")
