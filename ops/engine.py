@@ -34,10 +34,8 @@ LOCKED_OUT = (
     "every 'secure' value out of the stack file and set them anew; a state that it encrypted is lost with it "
     "(docs/recovery.md)."
 )
-PROTECTED = (
-    "if one Airflow is to go, put it back with `state: retired`, bring the stack up, then remove it (docs/teams.md). "
-    "If all of it really is to go, set ephemeral: true in the stack file, bring it up, then delete it."
-)
+PROTECTED = "if it really is to go, set ephemeral: true in the stack file, bring it up, then delete it."
+LEAVING = "if one Airflow is to go, put it back with `state: retired`, bring the stack up, then remove it (docs/teams.md). Else, "
 Observer = Callable[[events.EngineEvent], None]
 
 
@@ -99,10 +97,10 @@ class Engine:
         self.check(Operation.DESTROY)
         # The engine meets a protected resource only after it has deleted what depends on it. A preview meets it, too.
         rehearsal = _Watch(self.progress)
-        with self._explained(rehearsal):
+        with self._explained(rehearsal, PROTECTED):
             self.stack.preview_destroy(on_event=rehearsal.event, color="never")
         watch = _Watch(self.progress, observe)
-        with self._explained(watch), _interruptible(watch):
+        with self._explained(watch, PROTECTED), _interruptible(watch):
             result = self.stack.destroy(on_event=watch.event, color="never")
         return Outcome(_by_name(result.summary.resource_changes or {}))
 
@@ -125,7 +123,7 @@ class Engine:
             refuse_departures(self.target.name, self.outputs(), self.target.parsed)
 
     @contextmanager
-    def _explained(self, watch: "_Watch") -> Iterator[None]:
+    def _explained(self, watch: "_Watch", protected: str = LEAVING + PROTECTED) -> Iterator[None]:
         try:
             yield
         except automation.errors.CommandError as error:
@@ -138,7 +136,7 @@ class Engine:
                 ) from None
             mend = "correct what is named above and run the command again; it goes on where it stopped."
             if any("protect" in problem for problem in problems):
-                mend = PROTECTED
+                mend = protected
             if any("passphrase" in problem for problem in problems):
                 mend = LOCKED_OUT
             raise Failure(
