@@ -35,7 +35,10 @@ LOCKED_OUT = (
     "(docs/recovery.md)."
 )
 PROTECTED = "if it really is to go, set ephemeral: true in the stack file, bring it up, then delete it."
-LEAVING = "if one Airflow is to go, put it back with `state: retired`, bring the stack up, then remove it (docs/teams.md). Else, "
+LEAVING = (
+    "if one Airflow is to go, put it back with `state: retired`, bring the stack up, then remove it (docs/teams.md). "
+    "Else, "
+)
 Observer = Callable[[events.EngineEvent], None]
 
 
