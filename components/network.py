@@ -158,9 +158,13 @@ def git_server(repository: str) -> tuple[str, int]:
     """Host and port of a git repository's address, as ``https://host/path``, ``ssh://…`` or ``git@host:path``."""
     if "://" not in repository:
         return repository.partition("@")[2].partition(":")[0], 22
-    parts = urlsplit(repository)
-    default = {"https": 443, "http": 80}.get(parts.scheme, 22)
-    return parts.hostname or "", parts.port or default
+    return server(repository)
+
+
+def server(url: str) -> tuple[str, int]:
+    """Host and port of a URL."""
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or {"https": 443, "http": 80, "ssh": 22}[parts.scheme]
 
 
 def api_servers(given: Sequence[Destination], opts: pulumi.ResourceOptions) -> pulumi.Output[Sequence[Egress]]:

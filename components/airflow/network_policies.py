@@ -6,13 +6,13 @@ namespace, which is one team's, they are a second line: who may make pods there 
 
 from collections.abc import Iterable, Sequence
 from typing import Final
-from urllib.parse import urlsplit
 
 import pulumi
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
 
 from components.airflow.args import AirflowArgs, Executor
 from components.airflow.configuration import API_PORT
+from components.airflow.dag_bundles import ArtifactStore, GitBundle
 from components.airflow.git_sync import GitSync
 from components.airflow.task_logs import ElasticsearchLogs
 from components.network import (
@@ -25,6 +25,7 @@ from components.network import (
     git_server,
     policy,
     ports,
+    server,
     to_addresses,
     to_pods,
 )
@@ -42,6 +43,8 @@ TASK: Final = "task"
 EVERY_POD: Final[LabelSelectorArgsDict] = {}
 KUBERNETES_USERS: Final = ("scheduler", "clean-task-pods")
 """Parts that make or remove tasks' pods."""
+PLUGIN_LOADERS: Final = ("api-server", "flower", "scheduler")
+"""Parts that read no DAGs, but have git-sync beside them where plugins come with the DAGs."""
 NO_AUTHORS_CODE: Final = (
     "api-server",
     "backfill-pool",
@@ -84,7 +87,8 @@ def restrict_network(
         opts = pulumi.ResourceOptions(parent=parent)
         made.append(policy(f"{name}-network-{part}", part, namespace, pods, opts, ingress=ingress, egress=egress))
 
-    allow("every-pod", EVERY_POD, egress=[DNS, to_pods({COMPONENT: "api-server"}, API_PORT), *cluster.google()])
+    to_api_server = to_pods({COMPONENT: "api-server"}, API_PORT)
+    allow("every-pod", EVERY_POD, egress=[DNS, to_api_server, *cluster.google()])
     allow(
         "api-server",
         _only("api-server"),
@@ -95,6 +99,8 @@ def restrict_network(
         egress=to_kubernetes.apply(lambda found: [log_servers, *_log_store(args, network), *found]),
     )
     allow("pod-launchers", _any_of(KUBERNETES_USERS), egress=to_kubernetes)
+    if isinstance(args.dags, GitSync):
+        allow("plugins", _any_of(PLUGIN_LOADERS), egress=_dags(args, network))
     allow(
         "components",
         COMPONENTS,
@@ -145,17 +151,25 @@ def _authors_code(args: AirflowArgs) -> LabelSelectorArgsDict:
 
 
 def _authors_egress(args: AirflowArgs, network: AirflowNetwork) -> list[Egress]:
-    allowed = [*([network.cluster.outside()] if network.task_egress else []), *_to(network.tasks)]
-    if isinstance(args.dags, GitSync):
-        allowed.append(network.cluster.host(*git_server(args.dags.repository)))
-    return allowed
+    outside = [network.cluster.outside()] if network.task_egress else []
+    return [*outside, *_to(network.tasks), *_dags(args, network)]
+
+
+def _dags(args: AirflowArgs, network: AirflowNetwork) -> list[Egress]:
+    """Where DAGs come from."""
+    match args.dags:
+        case GitSync(repository=repository) | GitBundle(repository=repository):
+            return [network.cluster.host(*git_server(repository))]
+        case ArtifactStore(endpoint=str(endpoint)):
+            return [network.cluster.host(*server(endpoint))]
+        case _:
+            return []
 
 
 def _log_store(args: AirflowArgs, network: AirflowNetwork) -> list[Egress]:
     if not isinstance(args.task_logs, ElasticsearchLogs):
         return []
-    parts = urlsplit(args.task_logs.url)
-    return [network.cluster.host(parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))]
+    return [network.cluster.host(*server(args.task_logs.url))]
 
 
 def _to(destinations: Sequence[Destination]) -> list[Egress]:

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kubernetes import client
 
 from tests.cluster.looks import task_pods_seen, wait_until
 from tests.cluster.platform import Platform
@@ -36,14 +35,6 @@ shaped()
 @pytest.fixture(scope="module")
 def asked(platform: Platform) -> Iterator[None]:
     """The stack with a shape, a lane and variables; one `up`. The next one, whoever's, takes them away again."""
-    priority: dict[str, Any] = {
-        "metadata": {"name": "airflow-platform-backfill"},
-        "value": -100,
-        "preemptionPolicy": "Never",
-    }
-    scheduling = client.SchedulingV1Api(platform.api_client())
-    if priority["metadata"]["name"] not in {one.metadata.name for one in scheduling.list_priority_class().items}:
-        scheduling.create_priority_class(priority)
 
     def change(config: dict[str, Any]) -> None:
         config["airflows"][0].update(

@@ -153,7 +153,7 @@ def test_readers_of_a_git_repository_reach_its_server_also_without_any_other_way
     recording = deployed(change=git)
     world, own = World(recording), everybody(recording)
     reach = {part for part in own if world.passes(own[part], OUTSIDE, 8443)}
-    assert reach == {"dag-processor", "triggerer", "task"}
+    assert reach == {"api-server", "scheduler", "dag-processor", "triggerer", "task"}
     assert not world.passes(own["task"], OUTSIDE, 443)
 
 

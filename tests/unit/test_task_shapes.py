@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from components.airflow.task_shapes import TaskShape
+from components.priorities import BACKFILL, TASKS
 from components.workload import Resources
 from infra.settings import SettingsError
 from tests.unit.recorder import Recording
@@ -78,7 +79,7 @@ def test_a_shape_changes_what_it_names_and_nothing_else(prod: Recording) -> None
 def test_pods_of_the_lane_are_marked_and_make_room_for_others(prod: Recording) -> None:
     for name, template in templates(prod).items():
         in_lane = name.startswith("backfill-")
-        assert template["spec"].get("priorityClassName") == ("airflow-platform-backfill" if in_lane else None)
+        assert template["spec"].get("priorityClassName") == (BACKFILL if in_lane else TASKS)
         assert template["metadata"]["labels"].get("airflow-platform/lane") == ("backfill" if in_lane else None)
 
 
