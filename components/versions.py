@@ -34,6 +34,22 @@ IMAGES: Final = {
         "2.18.2",
         "sha256:fc224915ef435afeb5b2a9421260a0d31986d5c8b7c7f5783c7f5d5885700cd2",
     ),
+    # 7.2 is the last series under the BSD licence. Digests of Docker's own images are listed in
+    # github.com/docker-library/repo-info, repos/<image>/remote/<tag>.md.
+    # renovate: datasource=docker depName=redis
+    "redis": PublicImage(
+        "docker.io",
+        "library/redis",
+        "7.2.16-bookworm",
+        "sha256:0637954999d01b7c9ce9167db2da50656e2590d3b884f1c600c5f63bb6e6773c",
+    ),
+    # renovate: datasource=docker depName=rabbitmq
+    "rabbitmq": PublicImage(
+        "docker.io",
+        "library/rabbitmq",
+        "4.1.8",
+        "sha256:13b585c6d193b7539c72b69a3b284635011e187b952e43e92d771535baff5d87",
+    ),
     # The digest is the one that the registry's owners promoted under this tag (kubernetes/k8s.io,
     # registry.k8s.io/images/k8s-staging-git-sync/images.yaml).
     # renovate: datasource=docker depName=registry.k8s.io/git-sync/git-sync

@@ -29,6 +29,7 @@ from components.postgresql import ADMINISTRATOR, Postgresql, PostgresqlArgs
 from components.priorities import Priorities
 from components.versions import ImageSource
 from components.workload import Nodes
+from infra.celery import celery_of
 from infra.customisation import backfill_lane, customisation, task_nodes, task_shapes
 from infra.dag_delivery import dag_source
 from infra.google_cloud import GoogleCloud, Home, Instance
@@ -100,7 +101,7 @@ def deploy(settings: Settings, environment: str) -> None:
         airflow = Airflow(
             asked.name,
             AirflowArgs(
-                executor=Executor(asked.executor),
+                executors=tuple(Executor(one) for one in asked.executor),
                 image=dag_images[asked.name],
                 dags=dag_source(asked, images, home.dag_bucket if home else None),
                 database=database,
@@ -114,8 +115,16 @@ def deploy(settings: Settings, environment: str) -> None:
                 connection_limit=asked.database_connections,
                 identity=home.identity if home else None,
                 nodes=_component_nodes(settings),
-                task_nodes=_task_nodes(settings, asked),
                 priority=priorities.components,
+                task_nodes=_task_nodes(settings, asked.task_pool),
+                celery=celery_of(
+                    asked,
+                    settings,
+                    images,
+                    dag_images[asked.name],
+                    lambda pool, asked=asked: _task_nodes(settings, pool or asked.task_pool),
+                ),
+                pod_operator=asked.kubernetes_pod_operator,
                 xcom_bucket=home.bucket if home and asked.large_xcoms else None,
                 quota=quota_args(asked),
                 network=airflow_network(asked, network),
@@ -290,11 +299,10 @@ def _component_nodes(settings: Settings) -> Nodes | None:
     return Nodes({POOL_LABEL: "airflow"}) if isinstance(settings.cluster, GkeCluster) else None
 
 
-def _task_nodes(settings: Settings, airflow: AirflowSettings) -> Nodes | None:
+def _task_nodes(settings: Settings, asked: str | None) -> Nodes | None:
     if not isinstance(settings.cluster, GkeCluster):
         return None
-    pool = airflow.task_pool or next(iter(settings.cluster.task_pools))
-    return task_nodes(pool)
+    return task_nodes(asked or next(iter(settings.cluster.task_pools)))
 
 
 def _log_store(airflow: AirflowSettings, home: Home | None) -> TaskLogStore:

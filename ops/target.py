@@ -8,6 +8,7 @@ import copy
 from dataclasses import dataclass
 from pathlib import Path
 
+from infra.celery import broker_images
 from infra.settings import GkeCluster, KubeconfigCluster, OrganisationStack, Settings
 from ops.stack_file import ROOT, STACKS, StackFile, read
 from testbed.cluster.cluster import Cluster
@@ -99,7 +100,8 @@ def with_images(chosen: Target, progress: Progress, repo: Path = ROOT) -> Target
     """The target with images that this machine builds and its own cluster has loaded."""
     if chosen.testbed is None:
         return chosen
-    made = build_images(progress, dags_version(repo), repo)
+    brokers = broker_images(chosen.settings)
+    made = build_images(progress, dags_version(repo), repo, brokers)
     for image in made.values():
         chosen.testbed.load_image(image.archive, f"the image {image.name}")
     config = copy.deepcopy(chosen.stack.config)
@@ -108,6 +110,7 @@ def with_images(chosen: Target, progress: Progress, repo: Path = ROOT) -> Target
         if dags["repository"].startswith(f"{PREFIX}/"):
             dags["repository"], _, dags["version"] = made["airflow-dags"].reference.rpartition(":")
     overrides = config.setdefault("images", {}).setdefault("overrides", {})
-    overrides.setdefault("postgres", made["postgres"].reference)
+    for name in ("postgres", *brokers):
+        overrides.setdefault(name, made[name].reference)
     stack = chosen.stack.with_config(config)
     return Target(stack, stack.settings, chosen.testbed)

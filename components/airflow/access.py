@@ -31,6 +31,8 @@ class ServiceAccounts:
     scheduler: pulumi.Output[str]
     components: pulumi.Output[str]
     """For what needs nothing of the Kubernetes API: dag-processor, triggerer, Jobs."""
+    tasks: pulumi.Output[str] | None
+    """Of the pods that tasks run in, workers included; None where they run in the scheduler's only."""
 
 
 COMPONENT_ACCOUNTS = ("api-server", "scheduler", "airflow")
@@ -49,9 +51,13 @@ def grant_access(
     namespace: pulumi.Output[str],
     parent: pulumi.Resource,
     launches_pods: bool,
+    has_workers: bool = False,
     identity: Identity | None = None,
 ) -> ServiceAccounts:
-    """Makes the accounts, and for an executor that ``launches_pods`` the rights to do so."""
+    """Makes the accounts, and for an executor that ``launches_pods`` the rights to do so.
+
+    Task pods have an account of their own, and so have workers: the same one, because they run the same code.
+    """
     opts = pulumi.ResourceOptions(parent=parent)
 
     def account(account_name: str) -> pulumi.Output[str]:
@@ -81,9 +87,10 @@ def grant_access(
             opts=opts,
         )
 
-    accounts = ServiceAccounts(*(account(account_name) for account_name in COMPONENT_ACCOUNTS))
+    api_server, scheduler, components = (account(account_name) for account_name in COMPONENT_ACCOUNTS)
+    tasks = account(TASK_ACCOUNT) if launches_pods or has_workers else None
+    accounts = ServiceAccounts(api_server, scheduler, components, tasks)
     if launches_pods:
-        account(TASK_ACCOUNT)
         allow(accounts.scheduler, "launch-task-pods", LAUNCH_PODS)
         allow(accounts.api_server, "read-task-logs", READ_LOGS)
     return accounts

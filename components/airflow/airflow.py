@@ -7,8 +7,11 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.airflow.access import grant_access
-from components.airflow.args import AirflowArgs, Executor
+from components.airflow.args import AirflowArgs
 from components.airflow.backfill import POOL, policy_files
+from components.airflow.celery.broker import make_broker
+from components.airflow.celery.flower import make_flower
+from components.airflow.celery.workers import Workers
 from components.airflow.configuration import API_PORT, FILES_FOLDER, airflow_cfg, api_host, script
 from components.airflow.customisation import make_env_secret
 from components.airflow.dags import dag_parts
@@ -17,6 +20,7 @@ from components.airflow.export import export_database
 from components.airflow.jobs import Jobs
 from components.airflow.network_policies import restrict_network
 from components.airflow.operations import operate
+from components.airflow.pod_operator import grant_launches
 from components.airflow.pods import CONFIG_MAP, Blueprint
 from components.airflow.quota import limit_resources
 from components.airflow.secrets import ADMIN_SECRET, make_secrets
@@ -62,8 +66,11 @@ class Airflow(pulumi.ComponentResource):
         logs = log_store(args.task_logs, name, self.namespace, args.protected, self)
         dags = dag_parts(name, args, self.namespace, self, FILES_FOLDER)
         self.version = dags.version
-        launches_pods = args.executor is Executor.KUBERNETES
-        accounts = grant_access(name, self.namespace, self, launches_pods, args.identity)
+        accounts = grant_access(name, self.namespace, self, args.launches_pods, args.celery is not None, args.identity)
+        if args.pod_operator:
+            launchers = [accounts.tasks, accounts.scheduler if args.runs_tasks_in_scheduler else None]
+            grant_launches(name, self.namespace, [one for one in launchers if one is not None], self)
+        broker = make_broker(name, args, self.namespace, self)
 
         files = {
             "airflow.cfg": airflow_cfg(name, namespace_name, args, dags, logs.sections),
@@ -72,10 +79,12 @@ class Airflow(pulumi.ComponentResource):
             "create_admin.py": script("create_admin.py"),
             **dags.files,
         }
-        if launches_pods:
+        if args.launches_pods:
             files |= pod_templates(name, args, dags, logs)
         if args.backfill:
             files |= policy_files()
+        if args.celery:
+            files |= {file: script(file) for file in ("celery_results.py", "worker_alive.py", "worker_logs.py")}
         config = kubernetes.core.v1.ConfigMap(
             f"{name}-config",
             metadata=metadata(CONFIG_MAP, self.namespace),
@@ -93,9 +102,14 @@ class Airflow(pulumi.ComponentResource):
         if args.backfill:
             jobs.make_pool(POOL, args.backfill.slots, [migrated])
 
-        services = Services(blueprint, self.namespace, accounts, self, [migrated])
+        services = Services(blueprint, self.namespace, accounts, self, [migrated], broker)
         api = services.api_server()
         parts = [services.scheduler(), services.dag_processor(), services.triggerer()]
+        if args.celery and broker and not args.retired:
+            ready = (migrated, *logs.depends_on, *dags.depends_on)
+            Workers(blueprint, self.namespace, broker, self, ready).make()
+            if args.celery.flower:
+                make_flower(blueprint, self.namespace, broker, self, [config])
         if not args.retired:
             operate(blueprint, self.namespace, accounts, jobs, self, migrated, [api, *parts])
         elif args.export_bucket:

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 import pulumi
 
+from components.airflow.celery.args import Celery
 from components.airflow.customisation import Customisation
 from components.airflow.dag_bundles import ArtifactStore, GitBundle
 from components.airflow.git_sync import GitSync
@@ -23,6 +24,7 @@ class Executor(StrEnum):
     """How an Airflow runs its tasks."""
 
     KUBERNETES = "KubernetesExecutor"
+    CELERY = "CeleryExecutor"
     LOCAL = "LocalExecutor"
 
 
@@ -68,6 +70,8 @@ class Rotations:
     jwt_secret: int = 0
     fernet_key: int = 0
     fernet_key_in_use: int = 0
+    broker_password: int = 0
+    flower_password: int = 0
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ class GivenSecrets:
     git_token: pulumi.Output[str] | None = None
     git_ssh_key: pulumi.Output[str] | None = None
     github_app_key: pulumi.Output[str] | None = None
+    celery_broker_url: pulumi.Output[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,8 @@ class AirflowArgs:
     """
 
     # required
-    executor: Executor
+    executors: tuple[Executor, ...]
+    """The first is the default; a task may name another one of them."""
     image: DagImage
     database: DatabaseServer
     task_logs: TaskLogStore
@@ -125,6 +131,12 @@ class AirflowArgs:
 
     # contents
     dags: DagSource = field(default_factory=BakedDags)
+
+    # executors
+    celery: Celery | None = None
+    """With the CeleryExecutor."""
+    pod_operator: bool = False
+    """Whether tasks may launch pods of their own."""
 
     # people
     environment: str = "airflow"
@@ -176,3 +188,13 @@ class AirflowArgs:
     def protected(self) -> bool:
         """Whether what can't be made again is kept from deletion."""
         return self.protect and not self.retired
+
+    @property
+    def launches_pods(self) -> bool:
+        """Whether the scheduler starts a pod for a task."""
+        return Executor.KUBERNETES in self.executors
+
+    @property
+    def runs_tasks_in_scheduler(self) -> bool:
+        """Whether tasks are the scheduler's own processes."""
+        return Executor.LOCAL in self.executors

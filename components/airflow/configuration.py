@@ -6,7 +6,8 @@ from pathlib import Path
 
 import yaml
 
-from components.airflow.args import AirflowArgs, Executor
+from components.airflow.args import AirflowArgs
+from components.airflow.celery.configuration import celery_sections
 from components.airflow.dags import DagParts
 from components.airflow.operation_args import operation_sections
 from components.airflow.task_logs import Sections
@@ -53,7 +54,7 @@ def airflow_cfg(name: str, namespace: str, args: AirflowArgs, dags: DagParts, lo
     path = "/" + args.base_url.split("/", 3)[3] if args.base_url and args.base_url.count("/") > 2 else ""
     sections: Sections = {
         "core": {
-            "executor": str(args.executor),
+            "executor": ",".join(args.executors),
             "auth_manager": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
             "dags_folder": dags.folder,
             **({"plugins_folder": dags.plugins} if dags.plugins else {}),
@@ -90,7 +91,9 @@ def airflow_cfg(name: str, namespace: str, args: AirflowArgs, dags: DagParts, lo
             "xcom_objectstorage_threshold": str(LARGE_XCOM_BYTES),
             "xcom_objectstorage_compression": "gzip",
         }
-    if args.executor is Executor.KUBERNETES:
+    if args.celery:
+        sections |= celery_sections(args.celery)
+    if args.launches_pods:
         sections["kubernetes_executor"] = {
             "namespace": namespace,
             "pod_template_file": POD_TEMPLATE,

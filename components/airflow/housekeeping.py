@@ -11,7 +11,6 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.airflow.access import ServiceAccounts
-from components.airflow.args import Executor
 from components.airflow.pods import AIRFLOW_GID, AIRFLOW_UID, INIT, TMP, Blueprint
 from components.airflow.task_logs import LOG_FOLDER, VolumeLogs
 from components.workload import Container, Mount, Pod, Resources, metadata, pod_template
@@ -111,7 +110,7 @@ def keep_house(cron: Cron, files: Mount, folder: str) -> None:
     schedule = asked.schedule or nightly(name)
     if asked.keep_runs_days is not None:
         cron.component("db-clean", clean_database(asked.keep_runs_days), schedule, deadline_seconds=_LONG_SECONDS)
-    if args.executor is Executor.KUBERNETES:
+    if args.launches_pods:
         command = ["airflow", "kubernetes", "cleanup-pods", f"--namespace=airflow-{name}"]
         command += [f"--min-pending-minutes={PENDING_MINUTES}", "--min-completed-minutes=10"]
         cron.component("clean-task-pods", command, asked.task_pods_schedule or hourly(name, 20), launches_pods=True)

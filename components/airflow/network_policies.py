@@ -10,7 +10,7 @@ from typing import Final
 import pulumi
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
 
-from components.airflow.args import AirflowArgs, Executor
+from components.airflow.args import AirflowArgs
 from components.airflow.configuration import API_PORT
 from components.airflow.dag_bundles import ArtifactStore, GitBundle
 from components.airflow.git_sync import GitSync
@@ -72,8 +72,7 @@ def restrict_network(
     if network is None:
         return ()
     cluster = network.cluster
-    launches_pods = args.executor is Executor.KUBERNETES
-    to_kubernetes = pulumi.Output.from_input(cluster.api_servers if launches_pods else [])
+    to_kubernetes = pulumi.Output.from_input(cluster.api_servers if args.launches_pods else [])
     log_servers: Egress = {"to": [{"pod_selector": COMPONENTS}], "ports": ports(*LOG_PORTS)}
     made: list[pulumi.Resource] = []
 
@@ -116,7 +115,7 @@ def restrict_network(
         ingress=[{"from_": [{"pod_selector": COMPONENTS}], "ports": ports(*INNER_SERVICES.values())}],
     )
     allow("database-clients", {"match_labels": dict(CLIENT_LABEL)}, egress=cluster.database)
-    to_api = pulumi.Output.from_input(cluster.api_servers if network.tasks_use_kubernetes else [])
+    to_api = pulumi.Output.from_input(cluster.api_servers if network.tasks_use_kubernetes or args.pod_operator else [])
     allow(
         "authors-code",
         _authors_code(args),
@@ -145,7 +144,7 @@ def _any_of(components: Iterable[str]) -> LabelSelectorArgsDict:
 
 def _authors_code(args: AirflowArgs) -> LabelSelectorArgsDict:
     # With the LocalExecutor, tasks are processes of the scheduler's pod.
-    runs_tasks = {"scheduler"} if args.executor is Executor.LOCAL else set[str]()
+    runs_tasks = {"scheduler"} if args.runs_tasks_in_scheduler else set[str]()
     others = [part for part in NO_AUTHORS_CODE if part not in runs_tasks]
     return {"match_expressions": [{"key": COMPONENT, "operator": "NotIn", "values": others}]}
 

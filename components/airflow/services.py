@@ -9,8 +9,9 @@ from pulumi_kubernetes.apps.v1 import DeploymentStrategyArgsDict
 from pulumi_kubernetes.core.v1 import ProbeArgsDict
 
 from components.airflow.access import ServiceAccounts
-from components.airflow.args import Executor
+from components.airflow.celery.broker import Broker
 from components.airflow.configuration import API_PORT, FILES_FOLDER, SCHEDULER_HEALTH_PORT
+from components.airflow.pod_operator import launch_env
 from components.airflow.pods import Blueprint
 from components.workload import Pod, metadata, pod_template, selector
 
@@ -35,6 +36,8 @@ class Services:
     accounts: ServiceAccounts
     parent: pulumi.Resource
     depends_on: Sequence[pulumi.Resource]
+    broker: Broker | None = None
+    """The scheduler sends to it."""
 
     def api_server(self) -> kubernetes.core.v1.Service:
         """UI, REST API and the Execution API that tasks talk to; returns the Service in front of it."""
@@ -68,15 +71,17 @@ class Services:
 
     def scheduler(self) -> kubernetes.apps.v1.Deployment:
         """Decides what runs; with the LocalExecutor also runs it."""
-        local = self.blueprint.args.executor is Executor.LOCAL
+        args = self.blueprint.args
+        local = args.runs_tasks_in_scheduler
         alive = _http("/health", SCHEDULER_HEALTH_PORT)
         pod = self.blueprint.component_pod(
             "scheduler",
             ["airflow", "scheduler"],
-            self.blueprint.args.sizing.scheduler,
+            args.sizing.scheduler,
             service_account=self.accounts.scheduler,
-            api_access=not local,
+            api_access=args.launches_pods or (local and args.pod_operator),
             reads_dags=local,
+            env=launch_env(self.blueprint.name, args) if local else (),
             ports={"health": SCHEDULER_HEALTH_PORT},
             probes={
                 "startup": _while_starting(alive),
@@ -86,7 +91,10 @@ class Services:
             grace_period_seconds=LOCAL_EXECUTOR_GRACE_SECONDS if local else 60,
         )
         # Schedulers may overlap. One that runs tasks itself must not hold back its successor's memory: it goes first.
-        return self._deployment("scheduler", pod, REPLACE if local else ROLL)
+        pod = self.broker.client(pod) if self.broker else pod
+        return self._deployment(
+            "scheduler", pod, REPLACE if local else ROLL, self.broker.resources if self.broker else ()
+        )
 
     def dag_processor(self) -> kubernetes.apps.v1.Deployment:
         """Reads the DAG files."""
@@ -111,7 +119,13 @@ class Services:
         )
         return self._deployment(part, pod, ROLL)
 
-    def _deployment(self, part: str, pod: Pod, strategy: DeploymentStrategyArgsDict) -> kubernetes.apps.v1.Deployment:
+    def _deployment(
+        self,
+        part: str,
+        pod: Pod,
+        strategy: DeploymentStrategyArgsDict,
+        after: Sequence[pulumi.Resource] = (),
+    ) -> kubernetes.apps.v1.Deployment:
         return kubernetes.apps.v1.Deployment(
             f"{self.blueprint.name}-{part}",
             metadata=metadata(part, self.namespace, self.blueprint.labels(part)),
@@ -122,7 +136,7 @@ class Services:
                 "selector": {"match_labels": selector(self.blueprint.name, part)},
                 "template": pod_template(pod),
             },
-            opts=pulumi.ResourceOptions(parent=self.parent, depends_on=list(self.depends_on)),
+            opts=pulumi.ResourceOptions(parent=self.parent, depends_on=[*self.depends_on, *after]),
         )
 
 

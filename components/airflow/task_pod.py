@@ -10,6 +10,7 @@ from components.airflow.backfill import LANE_LABELS, TEMPLATE_PREFIX
 from components.airflow.configuration import to_yaml
 from components.airflow.customisation import added
 from components.airflow.dags import DagParts
+from components.airflow.pod_operator import launch_env
 from components.airflow.pods import AIRFLOW_GID, AIRFLOW_UID, CONFIG_ENV, FILES_MOUNT, INIT, TMP
 from components.airflow.task_logs import LogStoreParts
 from components.airflow.task_shapes import DEFAULT, BackfillLane, TaskShape
@@ -50,6 +51,7 @@ def _pod_template(
         # Nodes that a shape names are those that are large enough for it.
         nodes=shape.nodes or (lane.nodes if lane else None) or args.task_nodes,
         priority=None if args.priority is None else BACKFILL if lane else TASKS,
+        api_access=args.pod_operator,
         init_containers=dags.before_task,
         # The autoscaler takes no node away from under a task; upgrades wait as long as the pool says.
         annotations={"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"},
@@ -59,7 +61,7 @@ def _pod_template(
                 image=shape.image or args.image.reference,
                 command=INIT,
                 resources=shape.resources(args.sizing.task),
-                env=[CONFIG_ENV],
+                env=[CONFIG_ENV, *launch_env(name, args)],
                 mounts=[FILES_MOUNT, TMP, *logs.mounts, *dags.mounts],
             )
         ],

@@ -4,7 +4,6 @@ from infra.settings.airflow import (
     AirflowSettings,
     AirflowState,
     ElasticsearchTaskLogs,
-    Executor,
     GcsTaskLogs,
     ProvidedSecrets,
     Rotations,
@@ -15,6 +14,7 @@ from infra.settings.cluster import GkeCluster, KubeconfigCluster, NodePool, Task
 from infra.settings.dags import ImageDags
 from infra.settings.database import CloudSqlDatabase, ExistingDatabase, InClusterDatabase
 from infra.settings.environment import Settings
+from infra.settings.executors import Executor
 from infra.settings.google import ExistingNetwork, Google, OwnNetwork
 from infra.settings.load import PROJECT, SettingsError, load, parse
 from infra.settings.organisation import OrganisationStack

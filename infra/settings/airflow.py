@@ -6,22 +6,15 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr, StringConstraints, field_validator
 
 from infra.settings.base import MOUNTABLE_NAME, DnsLabel, Quantity, SettingsModel
+from infra.settings.celery import CelerySettings
 from infra.settings.customisation import Extra
 from infra.settings.dags import Dags
+from infra.settings.executors import Executor, Executors
 from infra.settings.network_policy import AirflowNetworkSettings
 from infra.settings.operations import OperationSecrets, OperationSettings
 from infra.settings.planning import CONNECTIONS_PER_AIRFLOW
 from infra.settings.quota import ContainerLimits, Quota
 from infra.settings.tasks import Backfill, TaskShape
-
-
-class Executor(StrEnum):
-    """How an Airflow runs its tasks."""
-
-    KUBERNETES = "KubernetesExecutor"
-    """Each task in a pod of its own, without access to the metadata database."""
-    LOCAL = "LocalExecutor"
-    """Tasks as processes of the scheduler's pod; they end when that pod does."""
 
 
 class AirflowState(StrEnum):
@@ -77,6 +70,9 @@ class Rotations(SettingsModel):
     ``fernet_key_in_use`` says so, one `up` later. All earlier ones stay."""
     fernet_key_in_use: Annotated[int, Field(ge=0, le=100)] = 0
     """The number of the key that encrypts. A changed one also re-encrypts what is there."""
+    broker_password: Annotated[int, Field(ge=0)] = 0
+    """Of the Redis and the RabbitMQ that are made here."""
+    flower_password: Annotated[int, Field(ge=0)] = 0
 
 
 class ProvidedSecrets(OperationSecrets):
@@ -98,6 +94,8 @@ class ProvidedSecrets(OperationSecrets):
     """The private key of the GitHub App that may read the DAGs' repository, a whole PEM file."""
     env: dict[str, SecretStr] | None = None
     """Values of environment variables that ``extra`` gives to components or tasks, by the variable's name."""
+    celery_broker_url: SecretStr | None = None
+    """Of a broker of kind ``external``."""
 
     @field_validator("*")
     @classmethod
@@ -113,7 +111,12 @@ class AirflowSettings(OperationSettings):
     name: DnsLabel
     """Names its namespace (``airflow-<name>``), database and resources. Never change it: that is a new database."""
     state: AirflowState = AirflowState.ACTIVE
-    executor: Executor = Executor.KUBERNETES
+    executor: Executors = (Executor.KUBERNETES,)
+    """One, or several, the default first."""
+    celery: CelerySettings | None = None
+    """With the CeleryExecutor. None: all defaults."""
+    kubernetes_pod_operator: bool = False
+    """Whether tasks may launch pods, in a namespace of their own (``launched-<name>``)."""
     dags: Dags
     task_logs: TaskLogs
     admin_user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._@-]{1,64}$")] = "admin"

@@ -19,6 +19,8 @@ class KubeconfigCluster(SettingsModel):
     """The kubeconfig's context. Named always, so that nothing is ever applied to whichever happens to be current."""
     path: Annotated[str, StringConstraints(min_length=1)] | None = None
     """The kubeconfig file. None: ``$KUBECONFIG``, else ``~/.kube/config``."""
+    keda_namespace: DnsLabel | None = None
+    """Where KEDA is, if it is in the cluster."""
 
 
 class NodePool(SettingsModel):
@@ -124,6 +126,8 @@ class GkeCluster(SettingsModel):
     managed_prometheus: bool = False
     """Google collects the metrics of the pods, for a price by sample."""
     backup: ClusterBackup | None = ClusterBackup()
+    keda_namespace: DnsLabel | None = None
+    """Where KEDA is, once it has been installed."""
 
 
 ClusterSettings = Annotated[KubeconfigCluster | GkeCluster, Field(discriminator="kind")]

@@ -141,6 +141,9 @@ class Extra(SettingsModel):
     jobs: PodExtra = PodExtra()
     """The migration and what else runs to its end in the Airflow's namespace."""
     task: PodExtra = PodExtra()
+    """Pods of single tasks, with the KubernetesExecutor."""
+    worker: PodExtra = PodExtra()
+    """Celery workers, which run many tasks each."""
     config: dict[str, dict[str, str]] = Field(default_factory=dict)
     """Options for airflow.cfg, by section. They win over the platform's defaults and over ``airflow_cfg``."""
     airflow_cfg: str | None = None
@@ -155,6 +158,7 @@ PART_FIELDS = {
     "jobs": "jobs",
     "components": "components",
     "task": "task",
+    "worker": "worker",
 }
 """The parts that can be told apart, and their fields in ``Extra``; ``components`` stands for all other components."""
 

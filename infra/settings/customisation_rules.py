@@ -69,10 +69,15 @@ def customisation_problems(settings: "Settings") -> list[str]:
             f"part in airflows.{airflow.name}.extra, or remove it"
             for name in sorted((secrets.env or {}).keys() - read)
         ]
-        if airflow.executor is Executor.LOCAL and airflow.extra.task != PodExtra():
+        if Executor.KUBERNETES not in airflow.executor and airflow.extra.task != PodExtra():
             problems.append(
-                f"airflows.{airflow.name}.extra.task: tasks of the LocalExecutor have no pods, they run in the "
-                "scheduler's. Write it under scheduler"
+                f"airflows.{airflow.name}.extra.task: tasks of this Airflow have no pods of their own. Write it under "
+                "worker with the CeleryExecutor, under scheduler with the LocalExecutor"
+            )
+        if Executor.CELERY not in airflow.executor and airflow.extra.worker != PodExtra():
+            problems.append(
+                f"airflows.{airflow.name}.extra.worker: there are no workers without the CeleryExecutor. Remove it, or "
+                "add that to executor"
             )
     return problems
 

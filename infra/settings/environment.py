@@ -9,16 +9,17 @@ from pydantic import Field, SecretStr, StringConstraints, model_validator
 from infra.settings.airflow import (
     AirflowSettings,
     ElasticsearchTaskLogs,
-    Executor,
     ProvidedSecrets,
     VolumeTaskLogs,
 )
 from infra.settings.base import ENCRYPTED, SettingsModel
+from infra.settings.celery_rules import celery_problems
 from infra.settings.cloud_rules import cloud_problems
 from infra.settings.cluster import ClusterSettings
 from infra.settings.customisation_rules import customisation_problems
 from infra.settings.dag_rules import dag_problems
 from infra.settings.database import DatabaseSettings
+from infra.settings.executors import Executor
 from infra.settings.google import Google, Ingress, NetworkSettings
 from infra.settings.network_policy import NetworkPolicies
 from infra.settings.network_rules import network_policy_problems
@@ -80,6 +81,7 @@ class Settings(SettingsModel):
             *operation_problems(self),
             *customisation_problems(self),
             *task_problems(self),
+            *celery_problems(self),
         ]
         if found:
             raise ValueError("\n".join(found))
@@ -97,7 +99,7 @@ class Settings(SettingsModel):
         problems = []
         for airflow in self.airflows:
             logs = airflow.task_logs
-            if isinstance(logs, ElasticsearchTaskLogs) and airflow.executor is Executor.LOCAL:
+            if isinstance(logs, ElasticsearchTaskLogs) and Executor.LOCAL in airflow.executor:
                 problems.append(
                     f"airflows.{airflow.name}.taskLogs: 'elasticsearch' is filled from the output of task pods, and "
                     "LocalExecutor has none. Choose the KubernetesExecutor, or task logs of kind 'volume' or 'gcs'"

@@ -3,8 +3,10 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from infra.settings.airflow import AirflowSettings, Executor
+from infra.settings.airflow import AirflowSettings
+from infra.settings.celery import CelerySettings
 from infra.settings.dags import GitSyncDags
+from infra.settings.executors import Executor
 
 if TYPE_CHECKING:
     from components.airflow.quota import Part
@@ -57,8 +59,9 @@ def parts_of(settings: "Settings", airflow: AirflowSettings) -> Sequence["Part"]
     from components.airflow.quota import Part  # noqa: PLC0415
     from components.airflow.sizing import SMALL as SIZING  # noqa: PLC0415
     from components.auth_proxy import RESOURCES as PROXY  # noqa: PLC0415
+    from infra.celery import REPLICAS, worker_resources  # noqa: PLC0415
 
-    local = airflow.executor is Executor.LOCAL
+    local = Executor.LOCAL in airflow.executor
     proxy = [] if settings.database.kind == "in-cluster" else [PROXY]
     git = [GIT_SYNC] if isinstance(airflow.dags, GitSyncDags) else []
     parts = [
@@ -68,7 +71,18 @@ def parts_of(settings: "Settings", airflow: AirflowSettings) -> Sequence["Part"]
         Part("dag-processor", [SIZING.dag_processor, *proxy, *git], 2),
         Part("triggerer", [SIZING.triggerer, *proxy], 2),
     ]
-    return parts if local else [*parts, Part("task", [SIZING.task], 1)]
+    if Executor.CELERY in airflow.executor:
+        celery = airflow.celery or CelerySettings()
+        # A worker goes before its successor comes; where their number varies, the least of them count.
+        parts += [
+            Part(
+                f"worker-{queue.name}",
+                [worker_resources(queue)],
+                queue.autoscale.min if queue.autoscale else queue.replicas or REPLICAS,
+            )
+            for queue in celery.served
+        ]
+    return [*parts, Part("task", [SIZING.task], 1)] if Executor.KUBERNETES in airflow.executor else parts
 
 
 def _too_small(where: str, given: str, listed: str, least: str) -> str:

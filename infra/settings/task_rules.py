@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from components.quantities import mebibytes, millicpus
-from infra.settings.airflow import AirflowSettings, Executor
+from infra.settings.airflow import AirflowSettings
+from infra.settings.celery import CelerySettings
 from infra.settings.cluster import GkeCluster, TaskPool
 from infra.settings.customisation_rules import image_problems
-from infra.settings.tasks import TaskShape
+from infra.settings.executors import Executor
+from infra.settings.tasks import BACKFILL_QUEUE, TaskShape
 
 if TYPE_CHECKING:
     from infra.settings.environment import Settings
@@ -36,8 +38,8 @@ def task_problems(settings: "Settings") -> list[str]:
 def _shape_problems(
     where: str, airflow: AirflowSettings, shape: TaskShape, pools: Mapping[str, TaskPool]
 ) -> Iterator[str]:
-    if airflow.executor is Executor.LOCAL:
-        yield f"{where}: tasks of the LocalExecutor have no pods of their own. Remove it, or choose another executor"
+    if Executor.KUBERNETES not in airflow.executor:
+        yield f"{where}: tasks have pods of their own with the KubernetesExecutor only. Remove it, or add that executor"
         return
     if shape.cpu and shape.cpu_limit and millicpus(shape.cpu_limit) < millicpus(shape.cpu):
         yield f"{where}.cpuLimit: {shape.cpu_limit} is less than cpu, {shape.cpu}. Raise it, or leave it out"
@@ -69,8 +71,14 @@ def _backfill_problems(where: str, airflow: AirflowSettings, pools: Mapping[str,
             f"{where}.slots: {lane.slots} leaves nothing of parallelism, {airflow.parallelism}, for today's runs. "
             "Lower it, or raise parallelism"
         )
-    if lane.task_pool and airflow.executor is Executor.LOCAL:
-        yield f"{where}.taskPool: tasks of the LocalExecutor run in the scheduler's pod. Leave it out"
+    served = {queue.name for queue in (airflow.celery or CelerySettings()).served}
+    if Executor.CELERY in airflow.executor and BACKFILL_QUEUE not in served:
+        yield (
+            f"{where}: no worker serves the queue '{BACKFILL_QUEUE}', where the tasks of backfills go. Add one to "
+            f"airflows.{airflow.name}.celery.queues"
+        )
+    if lane.task_pool and Executor.KUBERNETES not in airflow.executor:
+        yield f"{where}.taskPool: is for tasks with pods of their own, the KubernetesExecutor's. Leave it out"
     else:
         yield from _pool_problems(where, lane.task_pool, pools)
 

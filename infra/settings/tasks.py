@@ -7,6 +7,9 @@ from pydantic import Field, StringConstraints
 from infra.settings.base import DnsLabel, Quantity, SettingsModel
 from infra.settings.customisation import Cpu
 
+BACKFILL_QUEUE = "backfill"
+"""Where tasks of backfills go that have a lane of their own."""
+
 
 class TaskShape(SettingsModel):
     """What the pod of a task that asks for this shape has instead of the default. What is left out stays."""

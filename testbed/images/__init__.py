@@ -1,9 +1,10 @@
 """The images that ``local`` needs, built from Debian and PyPI packages where no registry serves them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from testbed.images.dags import dags_image
-from testbed.images.recipes import POSTGRES, Image, image
+from testbed.images.recipes import POSTGRES, RECIPES, Image, image
 from testbed.images.version import dags_version
 from testbed.progress import Progress
 
@@ -12,7 +13,11 @@ __all__ = ["Image", "build_images", "dags_version"]
 REPO = Path(__file__).resolve().parents[2]
 
 
-def build_images(progress: Progress, version: str, repo: Path = REPO) -> dict[str, Image]:
-    """Every image that ``local`` needs, by short name: ``postgres`` and ``airflow-dags`` (tagged ``version``)."""
-    made = [image(progress, POSTGRES), dags_image(progress, repo, version)]
+def build_images(progress: Progress, version: str, repo: Path = REPO, brokers: Sequence[str] = ()) -> dict[str, Image]:
+    """Images that ``local`` needs, by short name: ``postgres``, ``airflow-dags`` (tagged ``version``), and ``brokers``.
+
+    These are images that are there for a CeleryExecutor only.
+    """
+    made = [image(progress, POSTGRES), *(image(progress, RECIPES[name]) for name in brokers)]
+    made.append(dags_image(progress, repo, version))
     return {one.name: one for one in made}

@@ -66,6 +66,14 @@ def pinned_version(requirements: Path, package: str) -> str:
     return found[1]
 
 
+def _as_user_999(name: str, home: str) -> tuple[str, ...]:
+    """Hooks that make a program's user, with the official images' number, before its Debian package does."""
+    return (
+        f'echo "{name}:x:999:" >> "$1/etc/group"',
+        f'echo "{name}:x:999:999::{home}:/bin/false" >> "$1/etc/passwd"',
+    )
+
+
 AIRFLOW_BASE = Recipe(
     "airflow",
     ("python3", "python3-venv", "ca-certificates", "dumb-init", "git", "netbase", "openssh-client", "tzdata"),
@@ -83,7 +91,9 @@ POSTGRES = Recipe(
     ),
 )
 GIT_SERVER = Recipe("git-server", ("git", "openssh-server"))
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (AIRFLOW_BASE, POSTGRES, GIT_SERVER)}
+REDIS = Recipe("redis", ("redis-server", "redis-tools"), hooks=_as_user_999("redis", "/data"))
+RABBITMQ = Recipe("rabbitmq", ("rabbitmq-server",), hooks=_as_user_999("rabbitmq", "/var/lib/rabbitmq"))
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ)}
 
 
 def image(progress: Progress, recipe: Recipe) -> Image:

@@ -45,7 +45,7 @@ def test_settings_cannot_be_changed_after_they_were_checked() -> None:
         (lambda t: t.pop("database"), "database: is missing"),
         (lambda t: first(t).update(parallelism="5"), 'airflows.main.parallelism: "5" must be a valid integer'),
         (lambda t: first(t).update(parallelism=0), "airflows.main.parallelism: 0 must be greater than or equal to 1"),
-        (lambda t: first(t).update(executor="Celery"), "must be 'KubernetesExecutor' or 'LocalExecutor'"),
+        (lambda t: first(t).update(executor="Celery"), "must be 'KubernetesExecutor', 'CeleryExecutor' or"),
         (
             lambda t: first(t).update(name="Team_A"),
             'airflows.Team_A.name: "Team_A" does not have the form of a DNS label',

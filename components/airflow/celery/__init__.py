@@ -1,0 +1,1 @@
+"""The CeleryExecutor's own parts: the broker, workers by queue, their autoscaling, Flower."""

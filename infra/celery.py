@@ -1,0 +1,114 @@
+"""The CeleryExecutor's part of an Airflow, as its settings describe it."""
+
+from collections.abc import Callable
+
+from components.airflow import DagImage
+from components.airflow.celery.args import Celery, External, HpaScale, KedaScale, Queue, Rabbitmq, Redis
+from components.versions import ImageSource
+from components.workload import Nodes, Resources
+from infra.settings import AirflowSettings, Settings
+from infra.settings.celery import (
+    CelerySettings,
+    ExternalBroker,
+    HpaAutoscale,
+    KedaAutoscale,
+    RabbitmqBroker,
+    RedisBroker,
+)
+from infra.settings.celery import Queue as QueueSettings
+from infra.settings.executors import Executor
+
+REPLICAS = 2
+"""One goes on taking tasks while the other one drains."""
+
+
+def celery_of(
+    airflow: AirflowSettings,
+    settings: Settings,
+    images: ImageSource,
+    image: DagImage,
+    nodes: Callable[[str | None], Nodes | None],
+) -> Celery | None:
+    """The arguments, or None without the CeleryExecutor. ``nodes`` are those of a task pool by its name."""
+    if Executor.CELERY not in airflow.executor:
+        return None
+    asked = airflow.celery or CelerySettings()
+    results: Redis | None = Redis(images.reference("redis"))
+    match asked.broker:
+        case RedisBroker() as broker:
+            server = results = Redis(images.reference("redis"), broker.size, broker.memory, broker.storage_class)
+        case RabbitmqBroker() as broker:
+            server = Rabbitmq(images.reference("rabbitmq"), broker.size, broker.memory, broker.storage_class)
+            results = Redis(images.reference("redis"), storage_class=broker.storage_class)
+        case ExternalBroker() as broker:
+            server = External(broker.transport)
+            results = None if broker.transport == "redis" else results
+    return Celery(
+        broker=server,
+        results=results,
+        queues=tuple(_queue(queue, asked, settings, image, nodes) for queue in asked.served),
+        flower=asked.flower,
+    )
+
+
+def broker_images(settings: Settings) -> tuple[str, ...]:
+    """The names of the images that brokers of these ``settings`` run, and nothing else does."""
+    kinds = {
+        airflow.celery.broker.kind if airflow.celery else "redis"
+        for airflow in settings.airflows
+        if Executor.CELERY in airflow.executor
+    }
+    # Every broker but a Redis has one beside it, for results.
+    return tuple(["redis"] * bool(kinds) + ["rabbitmq"] * ("rabbitmq" in kinds))
+
+
+def _queue(
+    queue: QueueSettings,
+    celery: CelerySettings,
+    settings: Settings,
+    image: DagImage,
+    nodes: Callable[[str | None], Nodes | None],
+) -> Queue:
+    own = DagImage(**queue.image.model_dump()) if queue.image else image
+    return Queue(
+        name=queue.name,
+        concurrency=queue.concurrency,
+        longest_task_seconds=celery.longest(queue),
+        resources=worker_resources(queue),
+        scale=_scale(queue, settings),
+        image=own.reference,
+        version=own.version,
+        nodes=nodes(queue.task_pool),
+    )
+
+
+def _scale(queue: QueueSettings, settings: Settings) -> int | HpaScale | KedaScale:
+    match queue.autoscale:
+        case None:
+            return queue.replicas or REPLICAS
+        case HpaAutoscale() as scale:
+            return HpaScale(scale.min, scale.max, scale.cpu_percent, scale.scale_down_seconds)
+        case KedaAutoscale() as scale:
+            assert settings.cluster.keda_namespace is not None  # the settings see to it
+            return KedaScale(
+                scale.min,
+                scale.max,
+                scale.tasks_per_worker or queue.concurrency,
+                scale.scale_down_seconds,
+                scale.polling_seconds,
+                settings.cluster.keda_namespace,
+            )
+
+
+def worker_resources(queue: QueueSettings) -> Resources:
+    """What a worker of ``queue`` gets. By default for tasks that do little themselves: what a worker takes idle, and a
+    share for each task that it runs."""
+    if queue.resources:
+        return Resources(**queue.resources.model_dump())
+    concurrency = queue.concurrency
+    return Resources(
+        cpu=f"{100 + 100 * concurrency}m",
+        memory=f"{320 + 96 * concurrency}Mi",
+        cpu_limit=str(max(2, concurrency)),
+        memory_limit=f"{640 + 384 * concurrency}Mi",
+    )
