@@ -5,6 +5,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 from kubernetes import client
@@ -19,7 +20,7 @@ from testbed.progress import Failure, Progress
 COMPONENT = "app.kubernetes.io/component"
 INSTANCE = "app.kubernetes.io/instance"
 REPLICAS = "airflow-platform/replicas-before-recovery"
-"""An annotation on a stopped Deployment: how many pods it had."""
+"""An annotation on what was stopped: how many pods it had."""
 SUSPENDED = "airflow-platform/suspended-by-recovery"
 """The same on a CronJob that ran by itself before."""
 MANAGER = "airflow-platform-recovery"
@@ -103,8 +104,8 @@ class ClusterWork(ClusterView):
         return log
 
     def stop(self, namespace: str) -> None:
-        """Take every Deployment of the platform in ``namespace`` down to no pod, and wait until they are gone. No
-        CronJob begins any more, either.
+        """Take all that runs in ``namespace`` down to no pod, brokers aside, and wait until the pods are gone. No CronJob
+        begins any more, either.
 
         Without their own grace periods: what they would bring to an end in them is about to be replaced. How many pods
         each had is kept on it, so that ``start`` finds it after an interruption, too.
@@ -112,13 +113,13 @@ class ClusterWork(ClusterView):
         for cron in self.cron_jobs():
             if cron.metadata.namespace == namespace and not cron.spec.suspend:
                 self._suspend(cron, {SUSPENDED: "true"}, True)
-        deployments = self._deployments(namespace)
-        for deployment in deployments:
-            if deployment.spec.replicas:
-                self._scale(namespace, deployment.metadata.name, 0, str(deployment.spec.replicas))
+        workloads = self._workloads(namespace)
+        for workload in workloads:
+            if workload.spec.replicas:
+                self._scale(namespace, workload, 0, str(workload.spec.replicas))
         selectors = [
-            ",".join(f"{key}={value}" for key, value in deployment.spec.selector.match_labels.items())
-            for deployment in deployments
+            ",".join(f"{key}={value}" for key, value in workload.spec.selector.match_labels.items())
+            for workload in workloads
         ]
         selectors += self._end_runs_of_cron_jobs(namespace)
         for selector in selectors:
@@ -132,15 +133,15 @@ class ClusterWork(ClusterView):
 
     def start(self, namespace: str) -> None:
         """Bring what ``stop`` stopped back to as many pods as before, and wait until all are ready."""
-        for deployment in self._deployments(namespace):
-            before = (deployment.metadata.annotations or {}).get(REPLICAS)
+        for workload in self._workloads(namespace):
+            before = (workload.metadata.annotations or {}).get(REPLICAS)
             if before is not None:
-                self._scale(namespace, deployment.metadata.name, deployment.spec.replicas or int(before), None)
+                self._scale(namespace, workload, workload.spec.replicas or int(before), None)
         for cron in self.cron_jobs():
             if cron.metadata.namespace == namespace and SUSPENDED in (cron.metadata.annotations or {}):
                 self._suspend(cron, {SUSPENDED: None}, None)
         end = time.monotonic() + READY_SECONDS
-        while waiting := [one.metadata.name for one in self._deployments(namespace) if not _is_ready(one)]:
+        while waiting := [one.metadata.name for one in self._workloads(namespace) if not _is_ready(one)]:
             wrong = [
                 f"{pod.metadata.name}: {problem}" for pod in self._pods_of(namespace, OURS) if (problem := trouble(pod))
             ]
@@ -154,19 +155,26 @@ class ClusterWork(ClusterView):
         """An object as the API describes it."""
         return cast(Tree, self._core.api_client.sanitize_for_serialization(described))
 
-    def _deployments(self, namespace: str) -> list[Any]:
-        found = self._ask(
-            lambda: self._apps.list_namespaced_deployment(
-                namespace, label_selector=OURS, _request_timeout=TIMEOUT_SECONDS
+    def _workloads(self, namespace: str) -> list[Any]:
+        """Deployments, and the workers' StatefulSets; what a broker holds is messages, which are to stay."""
+        deployments, workers = (
+            self._ask(partial(ask, namespace, label_selector=chosen, _request_timeout=TIMEOUT_SECONDS))
+            for ask, chosen in (
+                (self._apps.list_namespaced_deployment, OURS),
+                (self._apps.list_namespaced_stateful_set, f"{OURS},{COMPONENT}=worker"),
             )
         )
-        return list(found.items)
+        return [*deployments.items, *workers.items]
 
-    def _scale(self, namespace: str, name: str, replicas: int, before: str | None) -> None:
+    def _scale(self, namespace: str, workload: Any, replicas: int, before: str | None) -> None:
         change = {"metadata": {"annotations": {REPLICAS: before}}, "spec": {"replicas": replicas}}
-        self._ask(lambda: self._apps.patch_namespaced_deployment(name, namespace, change, field_manager=MANAGER))
+        name = workload.metadata.name
+        stateful = isinstance(workload, client.V1StatefulSet)
+        patch = self._apps.patch_namespaced_stateful_set if stateful else self._apps.patch_namespaced_deployment
+        read = self._apps.read_namespaced_stateful_set if stateful else self._apps.read_namespaced_deployment
+        self._ask(lambda: patch(name, namespace, change, field_manager=MANAGER))
         # The API server notes who set a field last, and refuses it to Pulumi from then on. So the note goes.
-        while not self._ask(lambda: self._disown(namespace, name)):
+        while not self._ask(lambda: self._disown(namespace, name, read, patch)):
             pass
 
     def _suspend(self, cron: Any, note: dict[str, str | None], suspend: bool | None) -> None:
@@ -188,13 +196,13 @@ class ClusterWork(ClusterView):
             )
         return [f"job-name={name}" for name in names]
 
-    def _disown(self, namespace: str, name: str) -> bool:
-        """False if the Deployment changed while we looked."""
-        found = self._plain(self._apps.read_namespaced_deployment(name, namespace))["metadata"]
+    def _disown(self, namespace: str, name: str, read: Callable[..., Any], patch: Callable[..., Any]) -> bool:
+        """False if the workload changed while we looked."""
+        found = self._plain(read(name, namespace))["metadata"]
         entries = [entry for entry in found.get("managedFields", []) if entry["manager"] != MANAGER]
         change = {"metadata": {"resourceVersion": found["resourceVersion"], "managedFields": entries}}
         try:
-            self._apps.patch_namespaced_deployment(name, namespace, change)
+            patch(name, namespace, change)
         except client.ApiException as error:
             if error.status == 409:
                 return False
@@ -299,10 +307,10 @@ def template_again(job: Tree, component: str) -> Tree:
     return template
 
 
-def _is_ready(deployment: Any) -> bool:
-    status, wanted = deployment.status, deployment.spec.replicas
+def _is_ready(workload: Any) -> bool:
+    status, wanted = workload.status, workload.spec.replicas
     return (
-        (status.observed_generation or 0) >= deployment.metadata.generation
+        (status.observed_generation or 0) >= workload.metadata.generation
         and (status.updated_replicas or 0) == wanted
         and (status.ready_replicas or 0) == wanted
     )

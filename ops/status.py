@@ -6,6 +6,7 @@ from typing import Any
 
 from ops.cluster_view import ClusterView, trouble
 from ops.cron_state import CronState, cron_states, made_by, runs_of_cron_jobs
+from ops.queues import unserved_queues
 from ops.reach import reach
 from ops.target import Target
 
@@ -32,7 +33,9 @@ def status(chosen: Target) -> bool:
         for airflow in chosen.settings.airflows:
             with reach(chosen, f"airflow-{airflow.name}") as url:
                 print(f"  Airflow {airflow.name}: {url}")
-    if not pods:
+    if pods:
+        wrong += unserved_queues(chosen, view)
+    else:
         wrong.append(f"nothing of the platform runs here. Mend: `make up STACK={chosen.name}`")
     for line in wrong:
         print(f"  wrong: {line}")

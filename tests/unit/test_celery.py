@@ -12,8 +12,9 @@ from components.airflow.celery.args import Celery, Queue, Redis
 from components.airflow.celery.configuration import celery_sections
 from components.airflow.celery.rabbitmq import definitions
 from components.workload import Resources
+from infra.celery import broker_images
 from tests.unit.recorder import Recording
-from tests.unit.stack_files import Tree, deployed
+from tests.unit.stack_files import Tree, changed, deployed, settings, stack_config
 from tests.unit.test_environment import SECRET_TEXTS, airflow_cfg, leaves, pods, stateful
 
 HEAVY = {"name": "heavy", "concurrency": 1, "longestTaskSeconds": 7200}
@@ -149,14 +150,19 @@ def test_a_broker_that_holds_messages_is_protected_unless_the_stack_is_ephemeral
     assert not stateful(with_celery(broker={"kind": kind}))[f"main-{kind}"].protect
 
 
-def test_a_rotated_password_rolls_the_broker_and_all_that_use_it(recorded: Recording) -> None:
+def test_a_rotated_password_is_made_anew_and_another_url_rolls_all_that_use_it(recorded: Recording) -> None:
     rotated = with_celery(airflow={"rotations": {"brokerPassword": 1, "flowerPassword": 1}})
     for name in ("main-redis-password", "main-flower-password"):
         assert rotated.one("RandomPassword", name).inputs["keepers"] == {"rotation": "1"}
-    # The recorder's passwords do not change with their keepers: what the checksums are made of is looked at instead.
-    for name in ("main-worker-default", "main-redis"):
-        annotations = recorded.one("StatefulSet", name).inputs["spec"]["template"]["metadata"]["annotations"]
-        assert annotations["checksum/files" if name == "main-redis" else "checksum/broker"], name
+    # The recorder gives the same password again; a RabbitMQ instead is another way to another URL.
+    other = with_celery(broker={"kind": "rabbitmq"})
+    for kind, name in (("Deployment", "main-scheduler"), ("StatefulSet", "main-worker-default")):
+        before, after = (
+            made.one(kind, name).inputs["spec"]["template"]["metadata"]["annotations"] for made in (recorded, other)
+        )
+        assert before["checksum/broker"] != after["checksum/broker"], name
+    server = recorded.one("StatefulSet", "main-redis").inputs["spec"]["template"]["metadata"]["annotations"]
+    assert "checksum/files" in server
 
 
 def test_rabbitmq_knows_its_user_by_a_hash_and_the_url_carries_the_password_escaped() -> None:
@@ -295,3 +301,20 @@ def test_results_outlive_the_longest_task() -> None:
     queue = Queue("default", 1, 7 * 86400, size, 1, "image", "v1")
     options = json.loads(celery_sections(Celery(Redis("redis"), None, (queue,)))["celery"]["extra_celery_config"])
     assert options["result_expires"] > 7 * 86400
+
+
+@pytest.mark.parametrize(
+    ("executor", "broker", "images"),
+    [
+        ("KubernetesExecutor", None, ()),
+        ("CeleryExecutor", None, ("redis",)),
+        ("CeleryExecutor", {"kind": "rabbitmq"}, ("redis", "rabbitmq")),
+    ],
+)
+def test_a_machine_of_ones_own_builds_the_images_of_the_brokers_that_are_asked_for(
+    executor: str, broker: Tree | None, images: tuple[str, ...]
+) -> None:
+    def change(tree: Tree) -> None:
+        tree["airflows"][0].update({"executor": executor} | ({"celery": {"broker": broker}} if broker else {}))
+
+    assert broker_images(settings(changed(stack_config("local"), change))) == images
