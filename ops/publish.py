@@ -70,7 +70,7 @@ class Shelf:
             version = str(json.loads(blob.download_as_bytes(if_generation_match=blob.generation))["version"])
         except (ValueError, TypeError, KeyError):
             version = None  # whatever it says, it is replaced
-        return Announced(version, blob.generation)
+        return Announced(version, blob.generation or 0)
 
     def add(self, version: str, packed: Packed) -> tuple[str, bool]:
         """Have the tarball there: its digest, and whether it is new. Refuses other content under the same version."""

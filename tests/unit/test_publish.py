@@ -68,9 +68,10 @@ def pointer(shelf: Shelf) -> Any:
 def test_what_is_published_is_what_airflow_expects_to_find(shelf: Shelf, folder: Path) -> None:
     publish(shelf, folder, PROGRESS)
     blob = shelf.bucket.get_blob(f"{shelf.prefix}/v1.tar.gz")
+    assert blob is not None
     data = blob.download_as_bytes(raw_download=True)
     digest = hashlib.sha256(data).hexdigest()
-    assert blob.metadata["sha256"] == digest
+    assert (blob.metadata or {})["sha256"] == digest
     assert pointer(shelf) == {"version": "v1", "sha256": digest}
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         assert archive.getnames() == [".airflowignore", "dag.py", "shared/module.py"]
