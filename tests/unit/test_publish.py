@@ -32,9 +32,10 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture
-def shelf(url: str) -> Shelf:
+def shelf(url: str) -> Iterator[Shelf]:
     client = Client("none", AnonymousCredentials(), client_options={"api_endpoint": url})
-    return Shelf(client.bucket(BUCKET), f"test-{uuid.uuid4().hex[:8]}", 30)
+    yield Shelf(client.bucket(BUCKET), f"test-{uuid.uuid4().hex[:8]}", 30)
+    client.close()
 
 
 @pytest.fixture
