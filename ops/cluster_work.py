@@ -104,8 +104,9 @@ class ClusterWork(ClusterView):
         return log
 
     def stop(self, namespace: str) -> None:
-        """Take all that runs in ``namespace`` down to no pod, brokers aside, and wait until the pods are gone. No CronJob
-        begins any more, either.
+        """Take all that runs in ``namespace`` down to no pod, brokers aside, and wait until the pods are gone.
+
+        No CronJob begins any more, either.
 
         Without their own grace periods: what they would bring to an end in them is about to be replaced. How many pods
         each had is kept on it, so that ``start`` finds it after an interruption, too.
