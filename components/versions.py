@@ -59,6 +59,22 @@ IMAGES: Final = {
         "v4.5.0",
         "sha256:0e64aedb0d0ae0a3bab880349a5109b2a31891d646dd61e433ca36ed220dff1f",
     ),
+    # The digest as several repositories pin it beside this tag (ollygarden/grafts, pgbouncerreceiver, among them).
+    # renovate: datasource=docker depName=edoburu/pgbouncer
+    "pgbouncer": PublicImage(
+        "docker.io",
+        "edoburu/pgbouncer",
+        "v1.25.2-p0",
+        "sha256:7d7a27d9e90985cab5cf42256f5c13a3120baa4b055b69df37beb272b89b2340",
+    ),
+    # The digest as ollygarden/grafts pins it beside this tag (pgbouncerreceiver's integration test).
+    # renovate: datasource=docker depName=quay.io/prometheuscommunity/pgbouncer-exporter
+    "pgbouncer-exporter": PublicImage(
+        "quay.io",
+        "prometheuscommunity/pgbouncer-exporter",
+        "v0.12.1",
+        "sha256:30f31b6c2efdad3647f8182cc7c1a3a19e42bae5d17387694989f969371c230d",
+    ),
 }
 
 

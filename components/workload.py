@@ -22,6 +22,7 @@ from pulumi_kubernetes.core.v1 import (
     PodSpecArgsDict,
     PodTemplateSpecArgsDict,
     ProbeArgsDict,
+    SecretVolumeSourceArgsDict,
     SecurityContextArgsDict,
     VolumeArgsDict,
     VolumeMountArgsDict,
@@ -105,6 +106,8 @@ class Pod:
     init_containers: Sequence[Container] = ()
     nodes: Nodes | None = None
     """None: wherever there is room."""
+    spread: Labels | None = None
+    """The workload's selector, to have its pods in different zones and on different nodes where there are some."""
     checksums: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     priority: pulumi.Input[str] | None = None
@@ -166,9 +169,12 @@ def config_volume(name: str, config_map: pulumi.Input[str]) -> VolumeArgsDict:
     return {"name": name, "config_map": {"name": config_map}}
 
 
-def secret_volume(name: str, secret: pulumi.Input[str]) -> VolumeArgsDict:
-    """A Secret as a volume, readable by the pod's group only."""
-    return {"name": name, "secret": {"secret_name": secret, "default_mode": 0o440}}
+def secret_volume(name: str, secret: pulumi.Input[str], keys: Sequence[str] = ()) -> VolumeArgsDict:
+    """A Secret as a volume, readable by the pod's group only. With ``keys``, these alone."""
+    source: SecretVolumeSourceArgsDict = {"secret_name": secret, "default_mode": 0o440}
+    if keys:
+        source["items"] = [{"key": key, "path": key} for key in keys]
+    return {"name": name, "secret": source}
 
 
 def scratch(name: str, path: str) -> Mount:
@@ -219,6 +225,19 @@ def pod_spec(pod: Pod) -> PodSpecArgsDict:
         made["tolerations"] = [
             {"key": key, "operator": "Equal", "value": value, "effect": "NoSchedule"}
             for key, value in pod.nodes.taints.items()
+        ]
+    if pod.spread:
+        made["topology_spread_constraints"] = [
+            {
+                "max_skew": 1,
+                "topology_key": key,
+                # Better two on one node than one that waits.
+                "when_unsatisfiable": "ScheduleAnyway",
+                "label_selector": {"match_labels": pod.spread},
+                # In a roll the pods that are about to go don't count.
+                "match_label_keys": ["pod-template-hash"],
+            }
+            for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
         ]
     return made
 

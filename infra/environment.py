@@ -51,6 +51,8 @@ from infra.settings import (
     VolumeTaskLogs,
     organisation_of,
 )
+from infra.settings.sizes import capacity, connection_budgets
+from infra.sizing import sizing_of
 
 DAGS_IMAGE = "dags"
 
@@ -94,6 +96,7 @@ def deploy(settings: Settings, environment: str) -> None:
         escrowed["database-administrator"] = instance.administrator_password
     else:
         raise AssertionError("the settings let no database on Google Cloud pass without 'google'")
+    connections = connection_budgets(settings)
     airflows: dict[str, Airflow] = {}
     for asked in settings.airflows:
         secrets = settings.secrets.get(asked.name, ProvidedSecrets())
@@ -111,8 +114,9 @@ def deploy(settings: Settings, environment: str) -> None:
                 base_url=asked.base_url,
                 admin_user=asked.admin_user,
                 admin_email=asked.admin_email,
-                parallelism=asked.parallelism,
-                connection_limit=asked.database_connections,
+                parallelism=capacity(asked).parallelism,
+                connection_limit=connections[asked.name],
+                sizing=sizing_of(asked, images),
                 identity=home.identity if home else None,
                 nodes=_component_nodes(settings),
                 priority=priorities.components,

@@ -14,18 +14,20 @@ from components.airflow.celery.flower import make_flower
 from components.airflow.celery.workers import Workers
 from components.airflow.configuration import API_PORT, FILES_FOLDER, airflow_cfg, api_host, script
 from components.airflow.customisation import make_env_secret
-from components.airflow.dags import dag_parts
+from components.airflow.dags import DagParts, dag_parts
 from components.airflow.database import bootstrap_database
 from components.airflow.export import export_database
 from components.airflow.jobs import Jobs
 from components.airflow.network_policies import restrict_network
 from components.airflow.operations import operate
+from components.airflow.pgbouncer import run_pgbouncer
 from components.airflow.pod_operator import grant_launches
 from components.airflow.pods import CONFIG_MAP, Blueprint
+from components.airflow.pooled import MODULE
 from components.airflow.quota import limit_resources
 from components.airflow.secrets import ADMIN_SECRET, make_secrets
 from components.airflow.services import Services
-from components.airflow.task_logs import log_store
+from components.airflow.task_logs import LogStoreParts, log_store
 from components.airflow.task_pod import pod_templates
 from components.workload import RESTRICTED, checksum, metadata
 
@@ -72,19 +74,7 @@ class Airflow(pulumi.ComponentResource):
             grant_launches(name, self.namespace, [one for one in launchers if one is not None], self)
         broker = make_broker(name, args, self.namespace, self)
 
-        files = {
-            "airflow.cfg": airflow_cfg(name, namespace_name, args, dags, logs.sections),
-            "webserver_config.py": script("webserver_config.py"),
-            "heartbeat.py": script("heartbeat.py"),
-            "create_admin.py": script("create_admin.py"),
-            **dags.files,
-        }
-        if args.launches_pods:
-            files |= pod_templates(name, args, dags, logs)
-        if args.backfill:
-            files |= policy_files()
-        if args.celery:
-            files |= {file: script(file) for file in ("celery_results.py", "worker_alive.py", "worker_logs.py")}
+        files = _files(name, namespace_name, args, dags, logs)
         config = kubernetes.core.v1.ConfigMap(
             f"{name}-config",
             metadata=metadata(CONFIG_MAP, self.namespace),
@@ -102,7 +92,8 @@ class Airflow(pulumi.ComponentResource):
         if args.backfill:
             jobs.make_pool(POOL, args.backfill.slots, [migrated])
 
-        services = Services(blueprint, self.namespace, accounts, self, [migrated], broker)
+        pooled = run_pgbouncer(blueprint, self.namespace, accounts.components, self, [bootstrapped, *mounted])
+        services = Services(blueprint, self.namespace, accounts, self, [migrated, *pooled], broker)
         api = services.api_server()
         parts = [services.scheduler(), services.dag_processor(), services.triggerer()]
         if args.celery and broker and not args.retired:
@@ -117,3 +108,23 @@ class Airflow(pulumi.ComponentResource):
 
         self.url = api.id.apply(lambda _: f"http://{api_host(namespace_name)}:{API_PORT}")
         self.register_outputs({"namespace": self.namespace, "url": self.url, "version": self.version})
+
+
+def _files(name: str, namespace: str, args: AirflowArgs, dags: DagParts, logs: LogStoreParts) -> dict[str, str]:
+    """What all pods see in one folder."""
+    files = {
+        "airflow.cfg": airflow_cfg(name, namespace, args, dags, logs.sections),
+        "webserver_config.py": script("webserver_config.py"),
+        "heartbeat.py": script("heartbeat.py"),
+        "create_admin.py": script("create_admin.py"),
+        **dags.files,
+    }
+    if args.sizing.pooler:
+        files[MODULE] = script(MODULE)
+    if args.launches_pods:
+        files |= pod_templates(name, args, dags, logs)
+    if args.backfill:
+        files |= policy_files()
+    if args.celery:
+        files |= {file: script(file) for file in ("celery_results.py", "worker_alive.py", "worker_logs.py")}
+    return files

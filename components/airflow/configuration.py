@@ -14,10 +14,12 @@ from components.airflow.task_logs import Sections
 
 API_PORT = 8080
 LARGE_XCOM_BYTES = 1024 * 1024
+DEFAULT_POOL_SLOTS = 128
+PARSING_PROCESSES = 2
+"""Both are Airflow's own defaults, which stay unsaid."""
 POOL_SIZE = 5
 POOL_OVERFLOW = 3
-"""Together the most connections of one process. Five processes are counted in the connection budget
-(infra/settings/planning.py)."""
+"""Together the most connections of one process, as the connection budget counts them (infra/settings/sizes.py)."""
 SCHEDULER_HEALTH_PORT = 8974
 HOME = "/opt/airflow"
 FILES_FOLDER = f"{HOME}/platform"
@@ -52,6 +54,10 @@ def airflow_cfg(name: str, namespace: str, args: AirflowArgs, dags: DagParts, lo
     """The configuration file of the Airflow ``name``, for its components and its task pods."""
     # A base URL's path must be in the execution API's address too, or every task of a sub-path Airflow gets a 404.
     path = "/" + args.base_url.split("/", 3)[3] if args.base_url and args.base_url.count("/") > 2 else ""
+    # Tasks that name no pool share one, which must not hold back what the executor may run.
+    slots = args.parallelism
+    processes = args.sizing.parsing_processes
+    parsing = {"parsing_processes": str(processes)} if processes != PARSING_PROCESSES else {}
     sections: Sections = {
         "core": {
             "executor": ",".join(args.executors),
@@ -59,7 +65,9 @@ def airflow_cfg(name: str, namespace: str, args: AirflowArgs, dags: DagParts, lo
             "dags_folder": dags.folder,
             **({"plugins_folder": dags.plugins} if dags.plugins else {}),
             "load_examples": "False",
-            "parallelism": str(args.parallelism),
+            # Airflow counts by scheduler; the setting is for all of them.
+            "parallelism": str(args.parallelism // args.sizing.replicas.scheduler),
+            **({"default_pool_task_slot_count": str(slots)} if slots > DEFAULT_POOL_SLOTS else {}),
             "execution_api_server_url": f"http://{api_host(namespace)}:{API_PORT}{path}/execution/",
             # Pod names resolve nowhere; addresses do, and components call one another (log servers) by them.
             "hostname_callable": "airflow.utils.net.get_host_ip_address",
@@ -72,7 +80,7 @@ def airflow_cfg(name: str, namespace: str, args: AirflowArgs, dags: DagParts, lo
             **({"base_url": args.base_url} if args.base_url else {}),
         },
         "fab": {"config_file": WEBSERVER_CONFIG, "enable_proxy_fix": "True"},
-        "dag_processor": dict(dags.options),
+        "dag_processor": {**dags.options, **parsing},
         "scheduler": {
             "enable_health_check": "True",
             "scheduler_health_check_server_port": str(SCHEDULER_HEALTH_PORT),

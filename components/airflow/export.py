@@ -76,6 +76,7 @@ def export_database(
         "export",
         ["python", f"{SCRIPT_FOLDER}/{SCRIPT}", FILE, bucket, prefix],
         args.sizing.job,
+        direct=True,
         service_account=service_account,
         restart_policy="Never",
         before=[dump],

@@ -62,6 +62,7 @@ class Cron:
             job,
             command,
             self.blueprint.args.sizing.job,
+            direct=True,
             service_account=self.accounts.scheduler if launches_pods else self.accounts.components,
             api_access=launches_pods,
             mounts=mounts,

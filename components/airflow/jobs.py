@@ -61,6 +61,8 @@ class Jobs:
             command,
             args.sizing.job,
             service_account=self.service_account,
+            # Migrations hold locks of their session, which PgBouncer would share out.
+            direct=True,
             mounts=mounts,
             restart_policy="Never",
             env=[{"name": "AIRFLOW__LOGGING__LOGGING_LEVEL", "value": "WARNING"}],

@@ -26,6 +26,7 @@ def maintenance_pod(
         PART,
         ["sleep", "infinity"],
         RESOURCES,
+        direct=True,
         service_account=accounts.components,
         reads_dags=True,
         grace_period_seconds=5,

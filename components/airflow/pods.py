@@ -12,10 +12,11 @@ from components.airflow.configuration import CONFIG_FILE, FILES_FOLDER
 from components.airflow.customisation import JOBS, added, env_checksum
 from components.airflow.dags import DagParts
 from components.airflow.operation_args import operation_env
+from components.airflow.pooled import POOLER_CLIENT_LABEL, pooled_mount
 from components.airflow.secrets import Secrets
-from components.airflow.task_logs import LogStoreParts
+from components.airflow.task_logs import LogStoreParts, VolumeLogs
 from components.postgresql import CLIENT_LABEL
-from components.workload import Container, Mount, Pod, Resources, config_volume, labels, scratch
+from components.workload import Container, Labels, Mount, Pod, Resources, config_volume, labels, scratch, selector
 
 AIRFLOW_UID = 50000  # of the official image, whose files belong to group 0
 AIRFLOW_GID = 0
@@ -44,6 +45,13 @@ class Blueprint:
         """The recommended labels for a part of this Airflow."""
         return labels(self.name, component, self.args.image.version)
 
+    def spread(self, component: str, replicas: int) -> Labels | None:
+        """What to tell the pods of a part by, to have them apart. None where there is one, or where one node alone can
+        mount the task logs' volume: elsewhere a pod would wait for it for ever."""
+        logs = self.args.task_logs
+        tied = isinstance(logs, VolumeLogs) and logs.access_mode == "ReadWriteOnce"
+        return selector(self.name, component) if replicas > 1 and not tied else None
+
     def component_pod(
         self,
         component: str,
@@ -51,6 +59,8 @@ class Blueprint:
         resources: Resources,
         *,
         service_account: pulumi.Input[str],
+        direct: bool = False,
+        replicas: int = 1,
         api_access: bool = False,
         reads_dags: bool = False,
         ports: Mapping[str, int] | None = None,
@@ -64,15 +74,17 @@ class Blueprint:
     ) -> Pod:
         """A pod that may use the metadata database: every component and Job, never a task.
 
-        With ``reads_dags``, DAG files are there before the component starts, and kept up to date. ``before`` are init
-        containers of its own, which have the database.
+        Through PgBouncer where there is one; ``direct`` goes past it: migrations, and whatever else needs a session of
+        its own. With ``reads_dags``, DAG files are there before the component starts, and kept up to date. ``before``
+        are init containers of its own, which have the database.
         """
         probe = dict(probes or {})
         stays = restart_policy == "Always"  # Jobs need no DAGs and no plugins
         reads_dags = reads_dags or (stays and self.dags.everywhere)
-        proxy = self.args.database.proxy
+        pooled = None if direct else self.secrets.pooled
+        proxy = None if pooled else self.args.database.proxy
         pod = Pod(
-            labels={**self.labels(component), **CLIENT_LABEL},
+            labels={**self.labels(component), **(POOLER_CLIENT_LABEL if pooled else CLIENT_LABEL)},
             service_account=service_account,
             user=AIRFLOW_UID,
             group=AIRFLOW_GID,
@@ -87,9 +99,11 @@ class Blueprint:
             ],
             nodes=self.args.nodes,
             priority=self.args.priority,
+            spread=self.spread(component, replicas),
             checksums={
                 "config": self.config_checksum,
                 "secrets": self.secrets.components_checksum,
+                **({"pooler": pooled.client_checksum} if pooled else {}),
                 **(self.dags.checksums if reads_dags else {}),
                 **(self.dags.component_checksums if stays else {}),
                 **env_checksum(self.args.customisation, self.args.checksum_key),
@@ -102,7 +116,7 @@ class Blueprint:
                     resources=resources,
                     env=[
                         CONFIG_ENV,
-                        *self.secrets.env,
+                        *(self.secrets.pooled_env if pooled else self.secrets.env),
                         *self.logs.component_env,
                         *(self.dags.component_env if stays else ()),
                         *operation_env(self.args.operation),
@@ -112,6 +126,7 @@ class Blueprint:
                         FILES_MOUNT,
                         TMP,
                         *self.secrets.mounts,
+                        *([pooled_mount(CONFIG_MAP)] if pooled else ()),
                         *self.logs.mounts,
                         *(self.dags.mounts if reads_dags else ()),
                         *mounts,

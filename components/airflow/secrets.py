@@ -13,6 +13,16 @@ from pulumi_kubernetes.core.v1 import EnvVarArgsDict
 
 from components.airflow.args import AirflowArgs
 from components.airflow.fernet import fernet_keys
+from components.airflow.pooled import (
+    AUTH_SECRET,
+    CLIENT_USER,
+    POOLED_KEY,
+    PORT,
+    PooledSecrets,
+    pooled_env,
+    pooled_secrets,
+    pooler_host,
+)
 from components.airflow.task_logs import ELASTICSEARCH_SECRET, ElasticsearchLogs
 from components.workload import Mount, checksum, metadata, secret_env, secret_volume
 
@@ -36,6 +46,9 @@ class Secrets:
     env: tuple[EnvVarArgsDict, ...]
     mounts: tuple[Mount, ...]
     """Environment and mounts of Airflow's components; task pods get neither."""
+    pooled: PooledSecrets | None
+    pooled_env: tuple[EnvVarArgsDict, ...]
+    """The environment of those that connect through PgBouncer, where there is one."""
     components_checksum: pulumi.Output[str]
     database_checksum: pulumi.Output[str]
     admin_checksum: pulumi.Output[str]
@@ -71,13 +84,22 @@ def make_secrets(name: str, args: AirflowArgs, namespace: pulumi.Output[str], pa
             opts=opts,
         )
 
-    made = [
+    database = {"connection": connection}
+    pooled = None
+    made: list[pulumi.Resource] = []
+    if args.sizing.pooler:
+        pooled = pooled_secrets(name, role_of(name), database_password, args.checksum_key, parent)
+        database[POOLED_KEY] = pulumi.Output.all(pooled.client_password, namespace).apply(
+            lambda known: connection_url(CLIENT_USER, known[0], pooler_host(known[1]), PORT, database_of(name))
+        )
+        made.append(secret("pgbouncer-auth", AUTH_SECRET, {**pooled.auth}))
+    made += [
         secret(
             "keys",
             KEYS_SECRET,
             {"fernet-key": fernet_key, "api-secret-key": api_secret_key, "jwt-secret": jwt_secret},
         ),
-        secret("database", DATABASE_SECRET, {"connection": connection}),
+        secret("database", DATABASE_SECRET, {**database}),
         secret("admin", ADMIN_SECRET, {"username": args.admin_user, "password": admin_password}),
     ]
     parts: list[pulumi.Output[str]] = [fernet_key, api_secret_key, jwt_secret, connection]
@@ -85,13 +107,13 @@ def make_secrets(name: str, args: AirflowArgs, namespace: pulumi.Output[str], pa
         url = _elasticsearch_url(args.task_logs, args)
         made.append(secret("elasticsearch", ELASTICSEARCH_SECRET, {"url": url}))
         parts.append(url)
+    keys = [_from_file(variable, key) for variable, key in KEY_VARIABLES.items()]
     return Secrets(
         database_password=database_password,
         fernet_key=fernet_key,
-        env=(
-            secret_env("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", DATABASE_SECRET, "connection"),
-            *(_from_file(variable, key) for variable, key in KEY_VARIABLES.items()),
-        ),
+        env=(secret_env("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", DATABASE_SECRET, "connection"), *keys),
+        pooled=pooled,
+        pooled_env=(*pooled_env(DATABASE_SECRET, args.sizing.pooler.image), *keys) if args.sizing.pooler else (),
         mounts=(Mount(secret_volume("keys", KEYS_SECRET), KEYS_FOLDER),),
         components_checksum=checksum(args.checksum_key, *parts),
         database_checksum=checksum(args.checksum_key, database_password),

@@ -13,6 +13,7 @@ from components.airflow.celery.broker import Broker
 from components.airflow.configuration import API_PORT, FILES_FOLDER, SCHEDULER_HEALTH_PORT
 from components.airflow.pod_operator import launch_env
 from components.airflow.pods import Blueprint
+from components.availability import disruption_budget
 from components.workload import Pod, metadata, pod_template, selector
 
 ROLL: DeploymentStrategyArgsDict = {
@@ -20,6 +21,10 @@ ROLL: DeploymentStrategyArgsDict = {
     "rolling_update": {"max_surge": 1, "max_unavailable": 0},
 }
 REPLACE: DeploymentStrategyArgsDict = {"type": "Recreate"}
+ONE_BY_ONE: DeploymentStrategyArgsDict = {
+    "type": "RollingUpdate",
+    "rolling_update": {"max_surge": 0, "max_unavailable": 1},
+}
 
 # A cold start imports all of Airflow: on two busy cores that takes a minute, and being killed for it never ends.
 START_SECONDS = 300
@@ -47,6 +52,7 @@ class Services:
             ["airflow", "api-server"],
             self.blueprint.args.sizing.api_server,
             service_account=self.accounts.api_server,
+            replicas=self.blueprint.args.sizing.replicas.api_server,
             api_access=True,
             ports={"http": API_PORT},
             probes={
@@ -73,12 +79,14 @@ class Services:
         """Decides what runs; with the LocalExecutor also runs it."""
         args = self.blueprint.args
         local = args.runs_tasks_in_scheduler
+        schedulers = args.sizing.replicas.scheduler
         alive = _http("/health", SCHEDULER_HEALTH_PORT)
         pod = self.blueprint.component_pod(
             "scheduler",
             ["airflow", "scheduler"],
             args.sizing.scheduler,
             service_account=self.accounts.scheduler,
+            replicas=schedulers,
             api_access=args.launches_pods or (local and args.pod_operator),
             reads_dags=local,
             env=launch_env(self.blueprint.name, args) if local else (),
@@ -90,10 +98,12 @@ class Services:
             # With the LocalExecutor, tasks are this pod's children: they get time to end.
             grace_period_seconds=LOCAL_EXECUTOR_GRACE_SECONDS if local else 60,
         )
-        # Schedulers may overlap. One that runs tasks itself must not hold back its successor's memory: it goes first.
+        # Schedulers may overlap. One that runs tasks itself must not hold back its successor's memory: it goes first,
+        # and where there are several, one after the other, so that something is always scheduled.
+        first = ONE_BY_ONE if schedulers > 1 else REPLACE
         pod = self.broker.client(pod) if self.broker else pod
         return self._deployment(
-            "scheduler", pod, REPLACE if local else ROLL, self.broker.resources if self.broker else ()
+            "scheduler", pod, first if local else ROLL, self.broker.resources if self.broker else ()
         )
 
     def dag_processor(self) -> kubernetes.apps.v1.Deployment:
@@ -111,6 +121,7 @@ class Services:
             ["airflow", part],
             sizing.dag_processor if part == "dag-processor" else sizing.triggerer,
             service_account=self.accounts.components,
+            replicas=sizing.replicas.of(part),
             reads_dags=reads_dags,
             probes={
                 "startup": _while_starting(_heartbeat(job_type)),
@@ -126,18 +137,23 @@ class Services:
         strategy: DeploymentStrategyArgsDict,
         after: Sequence[pulumi.Resource] = (),
     ) -> kubernetes.apps.v1.Deployment:
-        return kubernetes.apps.v1.Deployment(
-            f"{self.blueprint.name}-{part}",
+        name, args = self.blueprint.name, self.blueprint.args
+        replicas = 0 if args.retired else args.sizing.replicas.of(part)
+        deployment = kubernetes.apps.v1.Deployment(
+            f"{name}-{part}",
             metadata=metadata(part, self.namespace, self.blueprint.labels(part)),
             spec={
-                "replicas": 0 if self.blueprint.args.retired else 1,
+                "replicas": replicas,
                 "revision_history_limit": 3,
                 "strategy": strategy,
-                "selector": {"match_labels": selector(self.blueprint.name, part)},
+                "selector": {"match_labels": selector(name, part)},
                 "template": pod_template(pod),
             },
             opts=pulumi.ResourceOptions(parent=self.parent, depends_on=[*self.depends_on, *after]),
         )
+        budget = f"{name}-{part}-budget"
+        disruption_budget(budget, part, self.namespace, selector(name, part), replicas, self.parent, self.depends_on)
+        return deployment
 
 
 def _http(path: str, port: int) -> ProbeArgsDict:

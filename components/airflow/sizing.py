@@ -1,4 +1,4 @@
-"""How much of a node each part of an Airflow asks for and may use."""
+"""How many of each part of an Airflow there are, and how much of a node each asks for and may use."""
 
 from dataclasses import dataclass
 
@@ -6,8 +6,43 @@ from components.workload import Resources
 
 
 @dataclass(frozen=True)
+class Replicas:
+    """How many of each part run at once."""
+
+    api_server: int = 1
+    scheduler: int = 1
+    dag_processor: int = 1
+    triggerer: int = 1
+
+    def of(self, part: str) -> int:
+        """Of the part with this name: ``api-server``."""
+        count: int = getattr(self, part.replace("-", "_"))
+        return count
+
+
+@dataclass(frozen=True)
+class Pooler:
+    """PgBouncer between the components and the database.
+
+    ``connections`` are those of each replica to the database, ``clients`` those that each takes. ``resources`` are
+    PgBouncer's own.
+    """
+
+    image: str
+    exporter_image: str
+    replicas: int
+    connections: int
+    clients: int
+    resources: Resources
+
+
+@dataclass(frozen=True)
 class Sizing:
-    """Resources by part; ``task`` is the default of a task's pod."""
+    """Resources and replicas by part; ``task`` is the default of a task's pod.
+
+    ``parsing_processes`` is how many files each dag-processor reads at once. ``pooler`` None: the components connect to
+    the database themselves.
+    """
 
     api_server: Resources
     scheduler: Resources
@@ -15,6 +50,9 @@ class Sizing:
     triggerer: Resources
     job: Resources
     task: Resources
+    replicas: Replicas = Replicas()
+    parsing_processes: int = 2
+    pooler: Pooler | None = None
 
 
 SMALL = Sizing(

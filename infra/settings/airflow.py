@@ -12,8 +12,8 @@ from infra.settings.dags import Dags
 from infra.settings.executors import Executor, Executors
 from infra.settings.network_policy import AirflowNetworkSettings
 from infra.settings.operations import OperationSecrets, OperationSettings
-from infra.settings.planning import CONNECTIONS_PER_AIRFLOW
 from infra.settings.quota import ContainerLimits, Quota
+from infra.settings.sizes import PoolerSettings, Replicas, Resources, Size
 from infra.settings.tasks import Backfill, TaskShape
 
 
@@ -121,8 +121,12 @@ class AirflowSettings(OperationSettings):
     task_logs: TaskLogs
     admin_user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._@-]{1,64}$")] = "admin"
     admin_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")] = "admin@example.com"
-    parallelism: Annotated[int, Field(ge=1, le=2048)] = 32
-    """Most tasks that run at once in this Airflow."""
+    size: Size = Size.SMALL
+    parallelism: Annotated[int, Field(ge=1, le=2048)] | None = None
+    """Most tasks that run at once in this Airflow. None: the size's."""
+    replicas: Replicas = Replicas()
+    resources: Resources = Resources()
+    pooler: PoolerSettings = PoolerSettings()
     base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/[^\s]*[^/\s])?$")] | None = None
     """The address that people use, without a slash at the end. None: links are relative to the address used."""
     task_pool: DnsLabel | None = None
@@ -132,8 +136,8 @@ class AirflowSettings(OperationSettings):
     logs_kept_days: Annotated[int, Field(ge=1, le=3650)] = 90
     """How long this Airflow's bucket keeps task logs and large results."""
     rotations: Rotations = Rotations()
-    database_connections: Annotated[int, Field(ge=1, le=1000)] = CONNECTIONS_PER_AIRFLOW
-    """How many connections its database role may hold: its own, whoever else is there."""
+    database_connections: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """How many connections its database role may hold: its own, whoever else is there. None: what its size needs."""
     quota: Quota | None = None
     """None: no limit."""
     containers: ContainerLimits | None = None

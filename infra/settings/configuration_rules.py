@@ -53,7 +53,9 @@ OWNED: Mapping[tuple[str, str], str] = {
 """Options that are the platform's, and what to do instead."""
 DEFAULTS = frozenset(
     {
+        ("core", "default_pool_task_slot_count"),
         ("core", "load_examples"),
+        ("dag_processor", "parsing_processes"),
         ("core", "xcom_backend"),
         ("api", "workers"),
         ("api", "instance_name"),

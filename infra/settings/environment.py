@@ -26,6 +26,7 @@ from infra.settings.network_rules import network_policy_problems
 from infra.settings.operation_rules import operation_problems
 from infra.settings.planning import connection_problems, default_connections
 from infra.settings.quota_rules import quota_problems
+from infra.settings.sizes import connection_budgets, connections_needed, size_problems
 from infra.settings.task_rules import task_problems
 
 FERNET_KEY_BYTES = 32
@@ -71,9 +72,8 @@ class Settings(SettingsModel):
     def _parts_agree(self) -> Self:
         found = [*self._name_clashes(), *self._log_store_problems(), *self._secret_problems(), *self._image_problems()]
         found += [
-            *connection_problems(
-                self.max_connections, {airflow.name: airflow.database_connections for airflow in self.airflows}
-            ),
+            *connection_problems(self.max_connections, connection_budgets(self), connections_needed(self)),
+            *size_problems(self),
             *cloud_problems(self),
             *dag_problems(self),
             *network_policy_problems(self),

@@ -21,8 +21,6 @@ SURGE_NODES: Final = 1
 SMALLEST: Final = {"services": 24, "managed": 24}
 """Longest prefixes: ours for Services (256 of them); Google's advice for Cloud SQL is a /24 or more for each region."""
 
-CONNECTIONS_PER_AIRFLOW: Final = 40
-"""Five processes (api-server, scheduler, dag-processor, triggerer, a Job) with a pool of at most eight each."""
 RESERVED_CONNECTIONS: Final = 10
 """For administrators and the bootstrap Jobs."""
 _MEMORY_PER_CONNECTION_MIB: Final = 32
@@ -152,21 +150,21 @@ def _custom_problems(tier: str, cpus: int, memory: int) -> list[str]:
     return problems
 
 
-def connection_problems(max_connections: int, budgets: Mapping[str, int]) -> list[str]:
-    """Whether ``max_connections`` are enough for the ``budgets`` of all Airflows, by name, and each for its Airflow."""
+def connection_problems(max_connections: int, budgets: Mapping[str, int], needed: Mapping[str, int]) -> list[str]:
+    """Whether ``max_connections`` are enough for the ``budgets`` of all Airflows, and each for what its Airflow
+    ``needed``; both by name."""
     problems = [
-        f"airflows.{name}.databaseConnections: {budget} are too few: an Airflow needs {CONNECTIONS_PER_AIRFLOW}. Allow "
-        "at least that many"
+        f"airflows.{name}.databaseConnections: {budget} are too few: at its size the Airflow needs {needed[name]}. "
+        "Allow at least that many, choose a smaller size or a pooler, or leave it out"
         for name, budget in budgets.items()
-        if budget < CONNECTIONS_PER_AIRFLOW
+        if budget < needed[name]
     ]
     asked = sum(budgets.values())
     if max_connections < asked + RESERVED_CONNECTIONS:
         problems.append(
             f"database.maxConnections: {max_connections} are too few for {_count(len(budgets))}: together they may "
             f"hold {asked}, and {RESERVED_CONNECTIONS} stay free for administrators. Allow at least "
-            f"{asked + RESERVED_CONNECTIONS}, lower their databaseConnections (at least {CONNECTIONS_PER_AIRFLOW} "
-            "each), or have fewer Airflows"
+            f"{asked + RESERVED_CONNECTIONS}, choose smaller sizes or a pooler, or have fewer Airflows"
         )
     return problems
 

@@ -7,9 +7,11 @@ from infra.settings.airflow import AirflowSettings
 from infra.settings.celery import CelerySettings
 from infra.settings.dags import GitSyncDags
 from infra.settings.executors import Executor
+from infra.settings.sizes import Amount, capacity
 
 if TYPE_CHECKING:
     from components.airflow.quota import Part
+    from components.workload import Resources
     from infra.settings.environment import Settings
 
 
@@ -56,21 +58,33 @@ def _problems(settings: "Settings", airflow: AirflowSettings) -> Iterator[str]:
 def parts_of(settings: "Settings", airflow: AirflowSettings) -> Sequence["Part"]:
     """The pods of ``airflow`` when an update is busiest, with old and new ones side by side; and one task."""
     from components.airflow.git_sync import RESOURCES as GIT_SYNC  # noqa: PLC0415
+    from components.airflow.pgbouncer import EXPORTER  # noqa: PLC0415
     from components.airflow.quota import Part  # noqa: PLC0415
-    from components.airflow.sizing import SMALL as SIZING  # noqa: PLC0415
     from components.auth_proxy import RESOURCES as PROXY  # noqa: PLC0415
     from infra.celery import REPLICAS, worker_resources  # noqa: PLC0415
+    from infra.sizing import resources_of  # noqa: PLC0415
 
     local = Executor.LOCAL in airflow.executor
+    size = capacity(airflow)
+    amounts, replicas = size.resources, size.replicas
+    # Behind a pooler, only that has a way to the database of its own.
     proxy = [] if settings.database.kind == "in-cluster" else [PROXY]
+    own_proxy = [] if size.pooler.enabled else proxy
     git = [GIT_SYNC] if isinstance(airflow.dags, GitSyncDags) else []
+
+    def part(name: str, amount: Amount, pods: int, *beside: "Resources") -> "Part":
+        return Part(name, [resources_of(amount), *own_proxy, *beside], pods)
+
     parts = [
-        Part("api-server", [SIZING.api_server, *proxy], 2),
+        part("api-server", amounts.api_server, replicas.api_server + 1),
         # One that runs tasks itself goes before its successor comes.
-        Part("scheduler", [SIZING.scheduler, *proxy, *(git if local else ())], 1 if local else 2),
-        Part("dag-processor", [SIZING.dag_processor, *proxy, *git], 2),
-        Part("triggerer", [SIZING.triggerer, *proxy], 2),
+        part("scheduler", amounts.scheduler, replicas.scheduler + (not local), *(git if local else ())),
+        part("dag-processor", amounts.dag_processor, replicas.dag_processor + 1, *git),
+        part("triggerer", amounts.triggerer, replicas.triggerer + 1),
     ]
+    if size.pooler.enabled:
+        pooler = [resources_of(amounts.pooler), EXPORTER, *proxy]
+        parts.append(Part("pgbouncer", pooler, size.pooler.replicas + 1))
     if Executor.CELERY in airflow.executor:
         celery = airflow.celery or CelerySettings()
         # A worker goes before its successor comes; where their number varies, the least of them count.
@@ -82,7 +96,7 @@ def parts_of(settings: "Settings", airflow: AirflowSettings) -> Sequence["Part"]
             )
             for queue in celery.served
         ]
-    return [*parts, Part("task", [SIZING.task], 1)] if Executor.KUBERNETES in airflow.executor else parts
+    return [*parts, Part("task", [resources_of(amounts.task)], 1)] if Executor.KUBERNETES in airflow.executor else parts
 
 
 def _too_small(where: str, given: str, listed: str, least: str) -> str:

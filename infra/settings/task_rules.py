@@ -10,6 +10,7 @@ from infra.settings.celery import CelerySettings
 from infra.settings.cluster import GkeCluster, TaskPool
 from infra.settings.customisation_rules import image_problems
 from infra.settings.executors import Executor
+from infra.settings.sizes import capacity
 from infra.settings.tasks import BACKFILL_QUEUE, TaskShape
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def _backfill_problems(where: str, airflow: AirflowSettings, pools: Mapping[str,
     lane = airflow.backfill
     if lane is None:
         return
-    if lane.slots >= airflow.parallelism:
+    parallelism = capacity(airflow).parallelism
+    if lane.slots >= parallelism:
         yield (
-            f"{where}.slots: {lane.slots} leaves nothing of parallelism, {airflow.parallelism}, for today's runs. "
+            f"{where}.slots: {lane.slots} leaves nothing of parallelism, {parallelism}, for today's runs. "
             "Lower it, or raise parallelism"
         )
     served = {queue.name for queue in (airflow.celery or CelerySettings()).served}

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from components.gcp.naming import ACCOUNT_ID_LIMIT, BUCKET_LIMIT, account_id, bucket_name, fitted
 from infra.settings.planning import (
-    CONNECTIONS_PER_AIRFLOW,
     DOCKER_BRIDGE,
     KEPT_BY_GOOGLE,
     PRIVATE_SPACE,
@@ -118,20 +117,20 @@ def test_upgrades_need_a_node_more_or_twice_the_pool() -> None:
     assert most_nodes([4, 6], [20]) == 5 + 7 + 40
 
 
-@given(most=st.integers(1, 5000), budgets=st.lists(st.integers(CONNECTIONS_PER_AIRFLOW, 400), min_size=1, max_size=60))
+@given(most=st.integers(1, 5000), budgets=st.lists(st.integers(8, 400), min_size=1, max_size=60))
 def test_budgets_of_connections_fit_or_the_settings_are_refused(most: int, budgets: list[int]) -> None:
     named = {f"team-{number}": budget for number, budget in enumerate(budgets)}
-    problems = connection_problems(most, named)
+    problems = connection_problems(most, named, named)
     assert bool(problems) == (sum(budgets) + RESERVED_CONNECTIONS > most)
     if problems:
         least = int(re.findall(r"Allow at least (\d+)", problems[0])[0])
-        assert connection_problems(least, named) == []
-        assert connection_problems(least - 1, named)
+        assert connection_problems(least, named, named) == []
+        assert connection_problems(least - 1, named, named)
 
 
-def test_a_budget_that_no_airflow_can_live_on_is_named() -> None:
-    (problem,) = connection_problems(500, {"small": CONNECTIONS_PER_AIRFLOW - 1, "right": CONNECTIONS_PER_AIRFLOW})
-    assert problem.startswith("airflows.small.databaseConnections: 39 are too few")
+def test_a_budget_that_no_airflow_of_its_size_can_live_on_is_named() -> None:
+    (problem,) = connection_problems(500, {"small": 39, "right": 40}, {"small": 40, "right": 40})
+    assert problem.startswith("airflows.small.databaseConnections: 39 are too few: at its size the Airflow needs 40")
 
 
 @given(
