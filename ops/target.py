@@ -10,6 +10,7 @@ from pathlib import Path
 
 from infra.celery import broker_images
 from infra.settings import GkeCluster, KubeconfigCluster, OrganisationStack, Settings
+from infra.settings.sizes import capacity
 from ops.stack_file import ROOT, STACKS, StackFile, read
 from testbed.cluster.cluster import Cluster
 from testbed.images import build_images, dags_version
@@ -100,8 +101,10 @@ def with_images(chosen: Target, progress: Progress, repo: Path = ROOT) -> Target
     """The target with images that this machine builds and its own cluster has loaded."""
     if chosen.testbed is None:
         return chosen
-    brokers = broker_images(chosen.settings)
-    made = build_images(progress, dags_version(repo), repo, brokers)
+    built = {"postgres": "postgres", **{name: name for name in broker_images(chosen.settings)}}
+    if any(capacity(airflow).pooler.enabled for airflow in chosen.settings.airflows):
+        built |= {"pgbouncer": "pgbouncer", "pgbouncer-exporter": "pgbouncer"}
+    made = build_images(progress, dags_version(repo), repo, sorted(set(built.values())))
     for image in made.values():
         chosen.testbed.load_image(image.archive, f"the image {image.name}")
     config = copy.deepcopy(chosen.stack.config)
@@ -110,7 +113,7 @@ def with_images(chosen: Target, progress: Progress, repo: Path = ROOT) -> Target
         if dags["repository"].startswith(f"{PREFIX}/"):
             dags["repository"], _, dags["version"] = made["airflow-dags"].reference.rpartition(":")
     overrides = config.setdefault("images", {}).setdefault("overrides", {})
-    for name in ("postgres", *brokers):
-        overrides.setdefault(name, made[name].reference)
+    for name, image_name in built.items():
+        overrides.setdefault(name, made[image_name].reference)
     stack = chosen.stack.with_config(config)
     return Target(stack, stack.settings, chosen.testbed)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from testbed.images.dags import dags_image
-from testbed.images.recipes import POSTGRES, RECIPES, Image, image
+from testbed.images.recipes import RECIPES, Image, image
 from testbed.images.version import dags_version
 from testbed.progress import Progress
 
@@ -13,11 +13,8 @@ __all__ = ["Image", "build_images", "dags_version"]
 REPO = Path(__file__).resolve().parents[2]
 
 
-def build_images(progress: Progress, version: str, repo: Path = REPO, brokers: Sequence[str] = ()) -> dict[str, Image]:
-    """Images that ``local`` needs, by short name: ``postgres``, ``airflow-dags`` (tagged ``version``), and ``brokers``.
-
-    These are images that are there for a CeleryExecutor only.
-    """
-    made = [image(progress, POSTGRES), *(image(progress, RECIPES[name]) for name in brokers)]
-    made.append(dags_image(progress, repo, version))
+def build_images(progress: Progress, version: str, repo: Path = REPO, servers: Sequence[str] = ()) -> dict[str, Image]:
+    """Images by short name: ``airflow-dags`` (tagged ``version``), and of the ``servers`` that a stack has:
+    ``postgres``, ``pgbouncer`` (its exporter is in it, too), ``redis``, ``rabbitmq``."""
+    made = [*(image(progress, RECIPES[name]) for name in servers), dags_image(progress, repo, version)]
     return {one.name: one for one in made}

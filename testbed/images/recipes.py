@@ -93,7 +93,10 @@ POSTGRES = Recipe(
 GIT_SERVER = Recipe("git-server", ("git", "openssh-server"))
 REDIS = Recipe("redis", ("redis-server", "redis-tools"), hooks=_as_user_999("redis", "/data"))
 RABBITMQ = Recipe("rabbitmq", ("rabbitmq-server",), hooks=_as_user_999("rabbitmq", "/var/lib/rabbitmq"))
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ)}
+PGBOUNCER = Recipe("pgbouncer", ("pgbouncer", "python3-prometheus-client", "python3-psycopg2"))
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in (AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER)
+}
 
 
 def image(progress: Progress, recipe: Recipe) -> Image:
