@@ -180,6 +180,7 @@ def _pod(
         grace_period_seconds=DRAIN_SECONDS + FINISH_SECONDS + 10,
         init_containers=[proxy.sidecar()] if proxy else [],
         nodes=blueprint.args.nodes,
+        priority=blueprint.args.priority,
         spread=blueprint.spread(PART, pooler.replicas),
         checksums={"config": config_checksum, "auth": secrets.auth_checksum},
         containers=[

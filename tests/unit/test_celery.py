@@ -28,6 +28,8 @@ def with_celery(executor: object = "CeleryExecutor", airflow: Tree | None = None
         tree["secrets"] = {"main": {"elasticsearchUser": "reader", "elasticsearchPassword": "hunter2"}}
         if celery.get("broker", {}) == {"kind": "external", "transport": "amqp"}:
             tree["secrets"]["main"]["celeryBrokerUrl"] = "amqps://u:hunter2@mq.example.com//"
+            broker = {"cidr": "192.0.2.7/32", "ports": [5671]}
+            tree["airflows"][0]["network"] = {"componentDestinations": [broker]}
         known = {"flower": True, "longestTaskSeconds": 3600, "queues": [{"name": "default"}, HEAVY], **celery}
         tree["airflows"][0].update(executor=executor, celery=known, **(airflow or {}))
 

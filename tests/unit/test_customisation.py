@@ -253,7 +253,7 @@ def part(**what: object) -> Callable[[Tree], object]:
         (lambda t: t.update(secrets={"main": {"env": {"A": "x"}}}), "secrets.main.env.A: nothing reads it"),
         (
             lambda t: (part(env={"A": "1"})(t), t["airflows"][0].update(executor="LocalExecutor")),
-            "extra.task: tasks of the LocalExecutor have no pods",
+            "extra.task: tasks of this Airflow have no pods of their own",
         ),
     ],
 )

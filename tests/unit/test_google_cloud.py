@@ -170,7 +170,9 @@ def test_whatever_uses_the_database_has_the_proxy_first_and_tasks_have_none(stac
             assert "--private-ip" in proxy["args"]
             assert proxy["args"][-1].startswith("acme:europe-west1:")
             assert {"startupProbe", "livenessProbe"} <= proxy.keys()
-    parts = {"api-server", "scheduler", "dag-processor", "triggerer", "migrate", "create-admin", "database-bootstrap"}
+    pooled = "main-pgbouncer" in recorded(stack).of("Deployment")
+    parts = {"pgbouncer"} if pooled else {"api-server", "scheduler", "dag-processor", "triggerer"}
+    parts |= {"migrate", "create-admin", "database-bootstrap"}
     parts |= {"reconcile", "reconcile:cron", "db-clean:cron", "clean-task-pods:cron"}
     assert with_proxy == {f"main-{part}" for part in parts}
 
@@ -295,7 +297,7 @@ def test_an_existing_network_and_database_are_used_and_none_is_made() -> None:
     assert cluster["network"] == "projects/acme-network/global/networks/shared"
     assert cluster["subnetwork"] == "projects/acme-network/regions/europe-west1/subnetworks/airflow"
     assert cluster["ipAllocationPolicy"] == {"clusterSecondaryRangeName": "p", "servicesSecondaryRangeName": "s"}
-    proxy = pods(made)["main-scheduler"]["initContainers"][0]
+    proxy = pods(made)["main-migrate"]["initContainers"][0]
     assert proxy["args"][-1] == "acme-data:europe-west1:main"
     conditions = [
         r.inputs["condition"]["expression"] for r in made.resources if r.inputs.get("role") == "roles/cloudsql.client"

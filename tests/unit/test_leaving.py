@@ -23,7 +23,7 @@ def test_a_retired_airflow_runs_nothing_and_the_others_run_on(prod: Recording) -
     replicas = {name: one.inputs["spec"]["replicas"] for name, one in prod.of("Deployment").items()}
     parts = ("api-server", "dag-processor", "scheduler", "triggerer")
     assert {name for name, count in replicas.items() if count == 0} == {f"team-b-{part}" for part in parts}
-    assert all(count == 1 for name, count in replicas.items() if name.startswith("main-"))
+    assert all(count > 0 for name, count in replicas.items() if name.startswith("main-"))
 
 
 def test_protection_is_lifted_for_the_retired_one_alone(prod: Recording) -> None:

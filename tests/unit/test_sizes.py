@@ -176,10 +176,10 @@ def test_the_role_may_hold_what_the_size_needs() -> None:
             "airflows.main.resources.task.memory: 256Mi is more than memoryLimit, 100Mi",
         ),
         (sized("small", resources={"task": {"cpu": "lots"}}), "airflows.main.resources.task.cpu"),
-        (sized("xlarge"), "database.maxConnections: 100 are too few for 1 Airflow: main needs 104"),
+        (sized("xlarge"), "database.maxConnections: 100 are too few for 1 Airflow: together they may hold 104"),
         (
             sized("medium", pooler={"enabled": False}, replicas={"apiServer": 8}),
-            "main needs 120, and 10 stay free for administrators. Allow at least 130",
+            "together they may hold 120, and 10 stay free for administrators. Allow at least 130",
         ),
     ],
 )
