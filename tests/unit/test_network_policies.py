@@ -200,13 +200,14 @@ def test_brokers_and_poolers_serve_their_own_airflow(local: Recording) -> None:
 
 def test_on_google_cloud_pods_get_tokens_and_use_apis_and_clients_reach_the_instance(prod: Recording) -> None:
     world, own = World(prod), everybody(prod)
-    direct = own.keys() - {"task", "api-server", "scheduler", "dag-processor", "triggerer"}
-    assert {"pgbouncer", "migrate"} <= direct
+    pooler = pod_of(prod, "pgbouncer", "main")
+    assert world.passes(pooler, "10.9.0.5", 3307)
     for part, source in own.items():
         assert world.passes(source, "169.254.169.254", 80), part
         assert world.passes(source, "169.254.169.252", 988), part
         assert world.passes(source, GOOGLE, 443), part
-        assert world.passes(source, "10.9.0.5", 3307) == (part in direct), part
+        assert world.passes(source, "10.9.0.5", 3307) == (part in {"migrate", "create-admin"}), part
+        assert world.passes(source, pooler, 6432) == (part != "task"), part
         assert not world.passes(source, "10.9.0.5", 5432), part
         assert not world.passes(source, "10.0.0.9", 10250), part
     bootstrap = prod.one("Job", "main-database-bootstrap").inputs["spec"]["template"]["metadata"]["labels"]
