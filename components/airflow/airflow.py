@@ -88,13 +88,13 @@ class Airflow(pulumi.ComponentResource):
         mounted = [*restricted, config, *by_hand, *secrets.resources, *logs.depends_on, *dags.depends_on]
         jobs = Jobs(blueprint, self.namespace, accounts.components, self)
         migrated = jobs.migrate([bootstrapped, *mounted])
-        jobs.create_admin([migrated])
+        administered = jobs.create_admin([migrated])
         if args.backfill:
             jobs.make_pool(POOL, args.backfill.slots, [migrated])
 
         pooled = run_pgbouncer(blueprint, self.namespace, accounts.components, self, [bootstrapped, *mounted])
         services = Services(blueprint, self.namespace, accounts, self, [migrated, *pooled], broker)
-        api = services.api_server()
+        api = services.api_server([administered])
         parts = [services.scheduler(), services.dag_processor(), services.triggerer()]
         if args.celery and broker and not args.retired:
             ready = (migrated, *logs.depends_on, *dags.depends_on)

@@ -44,8 +44,12 @@ class Services:
     broker: Broker | None = None
     """The scheduler sends to it."""
 
-    def api_server(self) -> kubernetes.core.v1.Service:
-        """UI, REST API and the Execution API that tasks talk to; returns the Service in front of it."""
+    def api_server(self, after: Sequence[pulumi.Resource]) -> kubernetes.core.v1.Service:
+        """UI, REST API and the Execution API that tasks talk to; returns the Service in front of it.
+
+        ``after`` is what makes the administrator: it also writes all roles and permissions, which every api-server does
+        that finds none. Two at once end with a duplicate key.
+        """
         alive = _http("/api/v2/version", API_PORT)
         pod = self.blueprint.component_pod(
             "api-server",
@@ -64,7 +68,7 @@ class Services:
             lifecycle={"pre_stop": {"sleep": {"seconds": DRAIN_SECONDS}}},
             grace_period_seconds=60 + DRAIN_SECONDS,
         )
-        deployment = self._deployment("api-server", pod, ROLL)
+        deployment = self._deployment("api-server", pod, ROLL, after)
         return kubernetes.core.v1.Service(
             f"{self.blueprint.name}-api-server-service",
             metadata=metadata("api-server", self.namespace),

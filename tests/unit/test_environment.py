@@ -145,6 +145,8 @@ def test_the_administrators_password_is_in_no_airflows_namespace(local: Recordin
 def test_components_wait_for_the_migration_and_the_migration_for_the_database(local: Recording) -> None:
     for part in ("api-server", "scheduler", "dag-processor", "triggerer"):
         assert "main-migrate" in local.one("Deployment", f"main-{part}").dependencies
+    # Permissions are written once: api-servers that find none write them all, each for itself.
+    assert "main-create-admin" in local.one("Deployment", "main-api-server").dependencies
     assert "main-database-bootstrap" in local.one("Job", "main-migrate").dependencies
     assert "postgresql-server" in local.one("Job", "main-database-bootstrap").dependencies
 
