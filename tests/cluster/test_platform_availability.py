@@ -31,10 +31,9 @@ def pooled(platform: Platform) -> Iterator[Platform]:
 
     with platform.changed(enlarge):
         platform.up()
-        assert {part: len(pods_of(platform, part)) for part in ("api-server", "pgbouncer")} == {
-            "api-server": 2,
-            "pgbouncer": 2,
-        }
+        # Those that were rolled away may still be draining.
+        for part in ("api-server", "pgbouncer"):
+            wait_until(lambda part=part: len(pods_of(platform, part)) == 2, 120, f"there are two pods of {part}")
         yield platform
     platform.up()
 
