@@ -9,7 +9,7 @@ from tests.unit.stack_files import Tree
 from tests.unit.test_customisation import everything
 
 pytestmark = pytest.mark.engine
-JOBS = {"Job main-migrate", "Job main-create-admin"}
+JOBS = {"Job main-migrate", "Job main-create-admin", "Job main-reconcile"}
 OWN = {"Secret main-extra-env", "Job main-backfill-pool"}
 
 
