@@ -72,7 +72,11 @@ test-cluster: .venv/ready ## A running Airflow and the testbed itself, side by s
 
 .PHONY: test-platform
 test-platform: .venv/ready
-	@$(PYTHON) -m pytest -q $(wildcard tests/cluster/test_platform*.py)
+	@$(PYTHON) -m pytest -q -m 'not long' $(wildcard tests/cluster/test_platform*.py)
+
+.PHONY: test-long
+test-long: .venv/ready ## What takes too long for every change: executors, deliveries, faults, one by one (root)
+	@$(PYTHON) -m pytest -q -m long $(wildcard tests/cluster/test_platform*.py)
 
 .PHONY: test-testbed
 test-testbed: .venv/ready

@@ -91,9 +91,11 @@ def pod_logs(platform: Platform) -> dict[str, str]:
 
 
 def run_in(platform: Platform, part: str, command: list[str]) -> str:
-    """What ``command`` prints in a part's pod; a Failure with it where it fails."""
+    """What ``command`` prints in a part's pod; a Failure with it where it fails. A part is a Deployment, or else named
+    with its kind: ``statefulset/worker-default``."""
+    workload = part if "/" in part else f"deployment/{part}"
     kubectl = [platform.cluster.kubectl, f"--kubeconfig={platform.cluster.kubeconfig}", "--namespace=airflow-main"]
-    return run([*kubectl, "exec", f"deployment/{part}", "--", *command])
+    return run([*kubectl, "exec", workload, "--", *command])
 
 
 def pods_of(platform: Platform, part: str) -> list[Any]:

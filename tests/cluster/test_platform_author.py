@@ -9,7 +9,7 @@ import pytest
 from tests.cluster.looks import task_pods_seen, wait_until
 from tests.cluster.platform import Platform
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
 DAG = "example_daily_partition"
 DAYS = 5
 SHAPED = """

@@ -11,7 +11,7 @@ from ops.airflow_api import AirflowApi
 from tests.cluster.looks import pods_of, ready, run_in, run_pod, wait_until
 from tests.cluster.platform import Platform
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
 ASKS = """
 import socket, sys
 try:

@@ -8,7 +8,7 @@ from kubernetes import client
 from tests.cluster.looks import wait_until
 from tests.cluster.platform import Platform
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
 NAMESPACE = "airflow-celery"
 SMALL = {"cpu": "50m", "memory": "256Mi", "cpuLimit": "2", "memoryLimit": "1Gi"}
 

@@ -13,7 +13,7 @@ from tests.cluster.looks import wait_until
 from tests.cluster.platform import Platform
 from tests.cluster.stores import STORE_URL, Stores
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
 AIRFLOW = "delivery"
 PERIOD = 10
 SEEN_SECONDS = PERIOD + 10

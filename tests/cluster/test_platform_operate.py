@@ -11,7 +11,7 @@ from ops.target import target
 from tests.cluster.looks import run_in, wait_until
 from tests.cluster.platform import STACK, Platform
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
 NAMESPACE = "airflow-main"
 ODD_PASSWORD = "p@ss $HOME ~%(x)s'\"\\;:/?#[]ü"
 BY_HAND = "kept while the key rotates"
