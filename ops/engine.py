@@ -34,6 +34,8 @@ LOCKED_OUT = (
     "every 'secure' value out of the stack file and set them anew; a state that it encrypted is lost with it "
     "(docs/recovery.md)."
 )
+UNCHANGED = frozenset({"same", "read", "refresh"})
+"""Steps that change nothing: what the program looks up in the cluster is read at every update."""
 PROTECTED = "if it really is to go, set ephemeral: true in the stack file, bring it up, then delete it."
 LEAVING = (
     "if one Airflow is to go, put it back with `state: retired`, bring the stack up, then remove it (docs/teams.md). "
@@ -52,10 +54,10 @@ class Outcome:
     @property
     def changed(self) -> int:
         """How many resources were not the same before."""
-        return sum(count for change, count in self.changes.items() if change != "same")
+        return sum(count for change, count in self.changes.items() if change not in UNCHANGED)
 
     def __str__(self) -> str:
-        words = [f"{count} {change}" for change, count in sorted(self.changes.items()) if change != "same"]
+        words = [f"{count} {change}" for change, count in sorted(self.changes.items()) if change not in UNCHANGED]
         return f"{', '.join(words) or '0 changes'} ({self.changes.get('same', 0)} unchanged)"
 
 
