@@ -1,17 +1,14 @@
 """How much one Airflow may take of its cluster, and how much it needs at least."""
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
+from components.quantities import mebibytes, millicpus
 from components.workload import Resources, metadata
-
-_MIB: Final = {"Ki": 1 / 1024, "Mi": 1, "Gi": 1024, "Ti": 1024 * 1024}
 
 
 @dataclass(frozen=True)
@@ -38,12 +35,12 @@ class Part:
     @property
     def cpu(self) -> int:
         """Of one pod, in thousandths of a CPU."""
-        return sum(cpu_millis(one.cpu) for one in self.containers)
+        return math.ceil(sum(millicpus(one.cpu) for one in self.containers))
 
     @property
     def memory(self) -> int:
         """Of one pod, in MiB."""
-        return sum(memory_mib(one.memory) for one in self.containers)
+        return math.ceil(sum(mebibytes(one.memory) for one in self.containers))
 
 
 def limit_resources(
@@ -76,15 +73,3 @@ def limit_resources(
             )
         )
     return tuple(made)
-
-
-def cpu_millis(text: str) -> int:
-    """``150m`` or ``2`` as thousandths of a CPU."""
-    return int(text[:-1]) if text.endswith("m") else int(text) * 1000
-
-
-def memory_mib(text: str) -> int:
-    """``448Mi`` or ``2Gi`` as MiB, rounded up."""
-    found = re.fullmatch(r"(\d+)([KMGT]i)", text)
-    assert found, text
-    return math.ceil(int(found[1]) * _MIB[found[2]])

@@ -26,6 +26,9 @@ DnsLabel = Annotated[str, StringConstraints(pattern=r"^[a-z]([-a-z0-9]*[a-z0-9])
 """A DNS label that leaves room for prefixes and suffixes: Kubernetes allows 63 characters (RFC 1123, and RFC 1035 for
 Services, hence the letter in front)."""
 
+Cpu = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*m|[1-9][0-9]*(\.[0-9]{1,3})?|0\.[0-9]{0,2}[1-9])$")]
+"""CPUs as Kubernetes writes them: ``250m``, ``2``, ``1.5``."""
+
 Quantity = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*(Ki|Mi|Gi|Ti)$")]
 """A storage size with a binary unit, as Kubernetes writes it: ``5Gi``."""
 

@@ -4,13 +4,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from infra.settings.base import MOUNTABLE_NAME, DnsLabel, Quantity, SettingsModel
+from infra.settings.base import MOUNTABLE_NAME, Cpu, DnsLabel, Quantity, SettingsModel
 
 DEFAULT_QUEUE = "default"
 """Where tasks go that name no queue."""
 StorageClass = Annotated[str, StringConstraints(pattern=MOUNTABLE_NAME)]
-Cpu = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*m|[1-9][0-9]*(\.[0-9]+)?|0\.[0-9]*[1-9])$")]
-"""As Kubernetes writes it: ``500m``, ``2``, ``0.5``."""
 Seconds = Annotated[int, Field(ge=60, le=7 * 86400)]
 
 

@@ -8,12 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from infra.settings.base import MOUNTABLE_NAME, Quantity, SettingsModel
+from infra.settings.base import MOUNTABLE_NAME, Cpu, Quantity, SettingsModel
 
 ObjectName = Annotated[str, StringConstraints(pattern=MOUNTABLE_NAME, max_length=253)]
 ObjectKey = Annotated[str, StringConstraints(pattern=r"^[-._A-Za-z0-9]+$", max_length=253)]
-Cpu = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*m|[1-9][0-9]*(\.[0-9]{1,3})?|0\.[0-9]{1,3})$")]
-"""CPU as Kubernetes writes it: ``500m`` or ``2``."""
 
 
 class GivenSecret(SettingsModel):

@@ -2,12 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 
-from infra.settings.base import Quantity, SettingsModel
-
-Cpu = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*m?$")]
-"""CPUs, or thousandths of one with an ``m``, as Kubernetes writes it."""
+from infra.settings.base import Cpu, Quantity, SettingsModel
 
 
 class Quota(SettingsModel):

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from components.quantities import mebibytes, millicpus
 from infra.settings.airflow import AirflowSettings
 from infra.settings.celery import CelerySettings
 from infra.settings.dags import GitSyncDags
@@ -21,17 +22,15 @@ def quota_problems(settings: "Settings") -> list[str]:
 
 
 def _problems(settings: "Settings", airflow: AirflowSettings) -> Iterator[str]:
-    from components.airflow.quota import cpu_millis, memory_mib  # noqa: PLC0415 (keeps settings free of the SDKs)
-
     if airflow.quota is None and airflow.containers is None:
         return
     where = f"airflows.{airflow.name}"
     parts = parts_of(settings, airflow)
     if (quota := airflow.quota) is not None:
-        if quota.cpu is not None and cpu_millis(quota.cpu) < (least := sum(part.cpu * part.pods for part in parts)):
+        if quota.cpu is not None and millicpus(quota.cpu) < (least := sum(part.cpu * part.pods for part in parts)):
             listed = " + ".join(f"{part.name} {part.pods} x {part.cpu}m" for part in parts)
             yield _too_small(f"{where}.quota.cpu", quota.cpu, listed, f"{least}m")
-        if quota.memory is not None and memory_mib(quota.memory) < (
+        if quota.memory is not None and mebibytes(quota.memory) < (
             least := sum(part.memory * part.pods for part in parts)
         ):
             listed = " + ".join(f"{part.name} {part.pods} x {part.memory}Mi" for part in parts)
@@ -41,15 +40,15 @@ def _problems(settings: "Settings", airflow: AirflowSettings) -> Iterator[str]:
             yield _too_small(f"{where}.quota.pods", str(quota.pods), listed, str(least))
     if (limits := airflow.containers) is not None:
         every = [container for part in parts for container in part.containers]
-        highest_cpu = max((one.cpu_limit for one in every), key=cpu_millis)
-        highest_memory = max((one.memory_limit for one in every), key=memory_mib)
-        if limits.max_cpu is not None and cpu_millis(limits.max_cpu) < cpu_millis(highest_cpu):
+        highest_cpu = max((one.cpu_limit for one in every), key=millicpus)
+        highest_memory = max((one.memory_limit for one in every), key=mebibytes)
+        if limits.max_cpu is not None and millicpus(limits.max_cpu) < millicpus(highest_cpu):
             yield _too_low(f"{where}.containers.maxCpu", limits.max_cpu, highest_cpu)
-        if limits.max_memory is not None and memory_mib(limits.max_memory) < memory_mib(highest_memory):
+        if limits.max_memory is not None and mebibytes(limits.max_memory) < mebibytes(highest_memory):
             yield _too_low(f"{where}.containers.maxMemory", limits.max_memory, highest_memory)
         for key, lower, upper in (
-            ("cpuLimit", cpu_millis(limits.cpu), cpu_millis(limits.cpu_limit)),
-            ("memoryLimit", memory_mib(limits.memory), memory_mib(limits.memory_limit)),
+            ("cpuLimit", millicpus(limits.cpu), millicpus(limits.cpu_limit)),
+            ("memoryLimit", mebibytes(limits.memory), mebibytes(limits.memory_limit)),
         ):
             if upper < lower:
                 yield f"{where}.containers.{key}: is less than what such a container requests. Raise it"
@@ -59,7 +58,7 @@ def parts_of(settings: "Settings", airflow: AirflowSettings) -> Sequence["Part"]
     """The pods of ``airflow`` when an update is busiest, with old and new ones side by side; and one task."""
     from components.airflow.git_sync import RESOURCES as GIT_SYNC  # noqa: PLC0415
     from components.airflow.pgbouncer import EXPORTER  # noqa: PLC0415
-    from components.airflow.quota import Part  # noqa: PLC0415
+    from components.airflow.quota import Part  # noqa: PLC0415 (keeps settings free of the SDKs)
     from components.auth_proxy import RESOURCES as PROXY  # noqa: PLC0415
     from infra.celery import REPLICAS, worker_resources  # noqa: PLC0415
     from infra.sizing import resources_of  # noqa: PLC0415

@@ -3,17 +3,16 @@
 Every number is arithmetic, docs/sizes.md says which; each can be set by itself.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
-from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import Field, StringConstraints
+from pydantic import Field
 from pydantic.alias_generators import to_camel
 
-from infra.settings.base import Quantity, SettingsModel
+from components.quantities import mebibytes, millicpus
+from infra.settings.base import Cpu, Quantity, SettingsModel
 
 if TYPE_CHECKING:
     from infra.settings.airflow import AirflowSettings
@@ -22,10 +21,7 @@ if TYPE_CHECKING:
 CONNECTIONS_PER_PROCESS: Final = 8
 """The most of one process, ``sql_alchemy_pool_size`` and ``sql_alchemy_max_overflow`` together."""
 
-Cpu = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*m|[1-9][0-9]*|[0-9]+\.[0-9]{1,3})$")]
-"""CPUs as Kubernetes writes them: ``250m``, ``2``, ``1.5``."""
 Copies = Annotated[int, Field(ge=1, le=10)]
-_BINARY: Final = {"Ki": 1, "Mi": 1024, "Gi": 1024**2, "Ti": 1024**3}
 
 
 class Size(StrEnum):
@@ -267,9 +263,9 @@ def _problems(airflow: "AirflowSettings") -> Iterator[str]:
     for part in fields(Amounts):
         amount: Amount = getattr(asked.resources, part.name)
         key = f"{where}.resources.{to_camel(part.name)}"
-        if _cpus(amount.cpu) > _cpus(amount.cpu_limit):
+        if millicpus(amount.cpu) > millicpus(amount.cpu_limit):
             yield f"{key}.cpu: {amount.cpu} is more than cpuLimit, {amount.cpu_limit}. Lower it, or raise cpuLimit"
-        if _kibibytes(amount.memory) > _kibibytes(amount.memory_limit):
+        if mebibytes(amount.memory) > mebibytes(amount.memory_limit):
             yield (
                 f"{key}.memory: {amount.memory} is more than memoryLimit, {amount.memory_limit}. Lower it, or raise "
                 "memoryLimit"
@@ -278,13 +274,3 @@ def _problems(airflow: "AirflowSettings") -> Iterator[str]:
 
 def _changed(base: Any, said: SettingsModel) -> Any:
     return replace(base, **{key: value for key, value in said.model_dump().items() if value is not None})
-
-
-def _cpus(text: str) -> Fraction:
-    return Fraction(text.removesuffix("m")) / (1000 if text.endswith("m") else 1)
-
-
-def _kibibytes(text: str) -> int:
-    found = re.fullmatch(r"([0-9]+)([KMGT]i)", text)
-    assert found, text
-    return int(found[1]) * _BINARY[found[2]]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.airflow.quota import cpu_millis, memory_mib
+from components.quantities import mebibytes, millicpus
 from infra.settings import SettingsError
 from infra.settings.quota_rules import parts_of
 from tests.unit.recorder import Recording
@@ -55,8 +55,8 @@ def recorded_requests(recording: Recording) -> dict[str, tuple[int, int]]:
         lasting = [one for one in spec.get("initContainers", []) if one.get("restartPolicy") == "Always"]
         requests = [one["resources"]["requests"] for one in (*spec["containers"], *lasting)]
         found[part] = (
-            sum(cpu_millis(one["cpu"]) for one in requests),
-            sum(memory_mib(one["memory"]) for one in requests),
+            sum(millicpus(one["cpu"]) for one in requests),
+            sum(mebibytes(one["memory"]) for one in requests),
         )
     return found
 
@@ -117,3 +117,9 @@ def test_components_go_before_tasks_and_tasks_before_backfills_and_no_task_is_ki
     assert task["spec"]["priorityClassName"] == names[1]
     server = deployed().one("StatefulSet", "postgresql-server").inputs["spec"]["template"]["spec"]
     assert server["priorityClassName"] == names[0]
+
+
+def test_fractions_of_a_cpu_count() -> None:
+    half = asked(quota={"cpu": "2"}, resources={"scheduler": {"cpu": "0.25"}, "triggerer": {"cpu": "1.5"}})
+    with pytest.raises(SettingsError, match=r"scheduler 2 x 250m .* triggerer 2 x 1500m"):
+        settings(changed(stack_config("local"), half))
