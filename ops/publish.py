@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed
+from google.api_core.exceptions import Forbidden, NotFound, PreconditionFailed, RetryError
 from google.auth.credentials import AnonymousCredentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage import Blob, Bucket, Client
@@ -63,11 +63,14 @@ class Shelf:
 
     def announced(self) -> Announced:
         """What the pointer says now."""
-        blob = self.bucket.get_blob(f"{self.prefix}/{POINTER}")
+        name = f"{self.prefix}/{POINTER}"
+        blob = self.bucket.get_blob(name)
         if blob is None:
             return Announced(None, 0)
+        # By name: the object itself says where it is as its server knows itself, which need not be a name here.
+        content = self.bucket.blob(name).download_as_bytes(if_generation_match=blob.generation)
         try:
-            version = str(json.loads(blob.download_as_bytes(if_generation_match=blob.generation))["version"])
+            version = str(json.loads(content)["version"])
         except (ValueError, TypeError, KeyError):
             version = None  # whatever it says, it is replaced
         return Announced(version, blob.generation or 0)
@@ -165,6 +168,10 @@ def shelf_of(on: Target, airflow: str) -> Iterator[Shelf]:
         raise Failure(
             f"you may not do this in bucket {bucket}: {error.message}\n"
             "Mend: have yourself listed under dags.publishers in the stack file, and bring the stack up."
+        ) from None
+    except RetryError as error:
+        raise Failure(
+            f"the store of bucket {bucket} does not answer: {error}\nMend: look whether it can be reached from here."
         ) from None
 
 

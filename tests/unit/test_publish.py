@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import RetryError
 from google.auth.credentials import AnonymousCredentials
 from google.cloud.storage import Client
 
 from ops.__main__ import main
-from ops.publish import Announced, Shelf, publish, rollback
+from ops.publish import Announced, Shelf, publish, rollback, shelf_of
+from ops.stack_file import StackFile
 from ops.tarball import pack
+from ops.target import Target
 from testbed.object_store import BUCKET, object_store
 from testbed.progress import Failure, Progress
-from tests.unit.stack_files import ROOT
+from tests.unit.stack_files import ROOT, stack_config
 
 PROGRESS = Progress(out=io.StringIO())
 
@@ -189,3 +192,15 @@ def test_an_airflow_whose_dags_come_otherwise_is_refused(
 ) -> None:
     assert main(["publish-dags", "--stack=local", f"--airflow={airflow}", f"--stacks={ROOT / 'stacks'}"]) == 1
     assert said in capsys.readouterr().err
+
+
+def test_a_store_that_does_not_answer_is_named() -> None:
+    config = stack_config("local")
+    artifact = {"kind": "artifact", "bucket": "dags", "endpoint": "http://store.example.com"}
+    config["airflows"][0]["dags"] |= artifact
+    stack = StackFile("local", config, {}, {})
+    with (
+        pytest.raises(Failure, match=r"the store of bucket dags does not answer: .*\nMend: look"),
+        shelf_of(Target(stack, stack.parsed, None), ""),
+    ):
+        raise RetryError("Timeout of 120.0s exceeded", None)
