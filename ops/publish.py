@@ -145,11 +145,8 @@ def _moved(shelf: Shelf, before: str | None, now: str) -> str:
 @contextmanager
 def shelf_of(on: Target, airflow: str) -> Iterator[Shelf]:
     """What is published for ``airflow``, the stack's first one by default. Google's refusals become texts."""
-    found = {one.name: one for one in on.settings.airflows}
-    name = airflow or next(iter(found))
-    if name not in found:
-        raise Failure(f"stack {on.name} has no Airflow '{name}'.\nMend: AIRFLOW= one of {', '.join(found)}.")
-    dags = found[name].dags
+    name = on.airflow_named(airflow)
+    dags = next(one.dags for one in on.settings.airflows if one.name == name)
     if not isinstance(dags, ArtifactDags):
         raise Failure(
             f"the DAGs of Airflow {name} in stack {on.name} come by kind '{dags.kind}', not from a bucket.\n"

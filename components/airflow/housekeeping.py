@@ -11,6 +11,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.airflow.access import ServiceAccounts
+from components.airflow.jobs import job_pod
 from components.airflow.pods import AIRFLOW_GID, AIRFLOW_UID, INIT, TMP, Blueprint
 from components.airflow.task_logs import LOG_FOLDER, VolumeLogs
 from components.workload import Container, Mount, Pod, Resources, metadata, pod_template
@@ -58,17 +59,8 @@ class Cron:
         launches_pods: bool = False,
     ) -> None:
         """Runs ``command`` of Airflow with the database; with ``launches_pods`` also with the scheduler's rights."""
-        pod = self.blueprint.component_pod(
-            job,
-            command,
-            self.blueprint.args.sizing.job,
-            direct=True,
-            service_account=self.accounts.scheduler if launches_pods else self.accounts.components,
-            api_access=launches_pods,
-            mounts=mounts,
-            restart_policy="Never",
-            env=[{"name": "AIRFLOW__LOGGING__LOGGING_LEVEL", "value": "WARNING"}],
-        )
+        account = self.accounts.scheduler if launches_pods else self.accounts.components
+        pod = job_pod(self.blueprint, job, command, account, mounts, api_access=launches_pods)
         self.make(job, pod, schedule, depends_on, deadline_seconds)
 
     def make(

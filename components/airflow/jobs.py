@@ -12,7 +12,7 @@ import pulumi_kubernetes as kubernetes
 from components.airflow.configuration import FILES_FOLDER, script
 from components.airflow.pods import Blueprint
 from components.airflow.secrets import ADMIN_SECRET
-from components.workload import RETRY_FAILED, Mount, checksum, metadata, pod_template, secret_volume
+from components.workload import RETRY_FAILED, Mount, Pod, checksum, metadata, pod_template, secret_volume
 
 ADMIN_FOLDER = "/run/secrets/admin"
 
@@ -56,17 +56,7 @@ class Jobs:
     ) -> kubernetes.batch.v1.Job:
         """Runs ``command`` once for each of its contents: what it says, what it mounts, and ``contents``."""
         args = self.blueprint.args
-        pod = self.blueprint.component_pod(
-            job,
-            command,
-            args.sizing.job,
-            service_account=self.service_account,
-            # Migrations hold locks of their session, which PgBouncer would share out.
-            direct=True,
-            mounts=mounts,
-            restart_policy="Never",
-            env=[{"name": "AIRFLOW__LOGGING__LOGGING_LEVEL", "value": "WARNING"}],
-        )
+        pod = job_pod(self.blueprint, job, command, self.service_account, mounts)
         # A Job's template can't be changed, and a fixed name would be in the way: the name follows the contents.
         digest = checksum(
             args.checksum_key,
@@ -83,3 +73,26 @@ class Jobs:
             # Old first: after a failed change, going back to the Job of before would find it in the way.
             opts=pulumi.ResourceOptions(parent=self.parent, depends_on=list(depends_on), delete_before_replace=True),
         )
+
+
+def job_pod(
+    blueprint: Blueprint,
+    job: str,
+    command: Sequence[str],
+    service_account: pulumi.Input[str],
+    mounts: Sequence[Mount] = (),
+    api_access: bool = False,
+) -> Pod:
+    """The pod of what runs a ``command`` of Airflow to its end, by a Job or a CronJob."""
+    return blueprint.component_pod(
+        job,
+        command,
+        blueprint.args.sizing.job,
+        service_account=service_account,
+        api_access=api_access,
+        # Migrations hold locks of their session, which PgBouncer would share out.
+        direct=True,
+        mounts=mounts,
+        restart_policy="Never",
+        env=[{"name": "AIRFLOW__LOGGING__LOGGING_LEVEL", "value": "WARNING"}],
+    )

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_gcp as gcp
 
 from components.gcp.naming import bucket_name
-from components.gcp.storage import SOFT_DELETE_SECONDS
+from components.gcp.storage import private_bucket
 
 
 def dag_bucket_name(project: str, environment: str, airflow: str) -> str:
@@ -45,17 +45,14 @@ class DagBucket(pulumi.ComponentResource):
     def __init__(self, name: str, args: DagBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("airflow-platform:gcp:DagBucket", name, None, opts)
         self.bucket = dag_bucket_name(args.project, args.environment, args.airflow)
-        bucket = gcp.storage.Bucket(
+        bucket = private_bucket(
             f"{name}-bucket",
-            name=self.bucket,
-            location=args.location,
-            labels=args.labels,
-            uniform_bucket_level_access=True,
-            public_access_prevention="enforced",
-            soft_delete_policy={"retention_duration_seconds": SOFT_DELETE_SECONDS},
-            lifecycle_rules=[{"action": {"type": "AbortIncompleteMultipartUpload"}, "condition": {"age": 1}}],
-            force_destroy=not args.protect,
-            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+            self.bucket,
+            args.location,
+            args.labels,
+            [],
+            not args.protect,
+            pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
 
         def allow(who: str, role: str, member: pulumi.Input[str]) -> gcp.storage.BucketIAMMember:

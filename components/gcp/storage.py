@@ -39,22 +39,14 @@ class AirflowBucket(pulumi.ComponentResource):
     def __init__(self, name: str, args: AirflowBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("airflow-platform:gcp:AirflowBucket", name, None, opts)
         self.bucket = bucket_name(args.project, args.environment, name)
-        bucket = gcp.storage.Bucket(
+        bucket = private_bucket(
             f"{name}-bucket",
-            name=self.bucket,
-            location=args.location,
-            labels=args.labels,
-            # One place that says who may: IAM, never object by object, and never the public.
-            uniform_bucket_level_access=True,
-            public_access_prevention="enforced",
-            # What a task or a person deletes by mistake can be had back for a week.
-            soft_delete_policy={"retention_duration_seconds": SOFT_DELETE_SECONDS},
-            lifecycle_rules=[
-                *([] if args.leaving else [_expiry(args.kept_days)]),
-                {"action": {"type": "AbortIncompleteMultipartUpload"}, "condition": {"age": 1}},
-            ],
-            force_destroy=not args.protect,
-            opts=pulumi.ResourceOptions(
+            self.bucket,
+            args.location,
+            args.labels,
+            [] if args.leaving else [_expiry(args.kept_days)],
+            not args.protect,
+            pulumi.ResourceOptions(
                 parent=self, protect=args.protect and not args.leaving, retain_on_delete=args.protect and args.leaving
             ),
         )
@@ -69,6 +61,32 @@ class AirflowBucket(pulumi.ComponentResource):
             for who, member in args.members.items()
         )
         self.register_outputs({"bucket": self.bucket})
+
+
+def private_bucket(
+    resource: str,
+    name: str,
+    location: str,
+    labels: dict[str, str],
+    expiries: list[gcp.storage.BucketLifecycleRuleArgsDict],
+    force_destroy: bool,
+    opts: pulumi.ResourceOptions,
+) -> gcp.storage.Bucket:
+    """A bucket that nobody has rights on yet. Objects stay unless ``expiries`` say otherwise."""
+    return gcp.storage.Bucket(
+        resource,
+        name=name,
+        location=location,
+        labels=labels,
+        # One place that says who may: IAM, never object by object, and never the public.
+        uniform_bucket_level_access=True,
+        public_access_prevention="enforced",
+        # What a task or a person deletes by mistake can be had back for a week.
+        soft_delete_policy={"retention_duration_seconds": SOFT_DELETE_SECONDS},
+        lifecycle_rules=[*expiries, {"action": {"type": "AbortIncompleteMultipartUpload"}, "condition": {"age": 1}}],
+        force_destroy=force_destroy,
+        opts=opts,
+    )
 
 
 def _expiry(days: int) -> gcp.storage.BucketLifecycleRuleArgsDict:

@@ -4,8 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from infra.settings.base import DnsLabel, Quantity, SettingsModel
-from infra.settings.customisation import Cpu
+from infra.settings.base import Cpu, DnsLabel, Quantity, SettingsModel
 
 BACKFILL_QUEUE = "backfill"
 """Where tasks of backfills go that have a lane of their own."""
