@@ -28,7 +28,8 @@ from testbed.paths import state_dir
 from testbed.progress import Progress
 
 STACK = "test"
-CLUSTER = "test-platform"
+CLUSTER = os.environ.get("AIRFLOW_PLATFORM_TEST_CLUSTER", "test-platform")
+"""Another name, with another $AIRFLOW_PLATFORM_STATE, lets the tests of two clones run at once on one machine."""
 Change = Callable[[dict[str, Any]], object]
 
 
