@@ -8,12 +8,11 @@ import copy
 from dataclasses import dataclass
 from pathlib import Path
 
-from infra.celery import broker_images
+from infra.images import images_of
 from infra.settings import GkeCluster, KubeconfigCluster, OrganisationStack, Settings
-from infra.settings.sizes import capacity
 from ops.stack_file import ROOT, STACKS, StackFile, read
 from testbed.cluster.cluster import Cluster
-from testbed.images import build_images, dags_version
+from testbed.images import DAGS, build_images, dags_version
 from testbed.images.recipes import PREFIX
 from testbed.paths import state_dir
 from testbed.progress import Failure, Progress
@@ -98,22 +97,26 @@ def target(stack: str, progress: Progress, stacks: Path = STACKS) -> Target:
 
 
 def with_images(chosen: Target, progress: Progress, repo: Path = ROOT) -> Target:
-    """The target with images that this machine builds and its own cluster has loaded."""
+    """The target with images that this machine builds and its own cluster has loaded.
+
+    What it can't make (a program that is not on PATH) the cluster has to pull from where the stack says.
+    """
     if chosen.testbed is None:
         return chosen
-    built = {"postgres": "postgres", **{name: name for name in broker_images(chosen.settings)}}
-    if any(capacity(airflow).pooler.enabled for airflow in chosen.settings.airflows):
-        built |= {"pgbouncer": "pgbouncer", "pgbouncer-exporter": "pgbouncer"}
-    made = build_images(progress, dags_version(repo), repo, sorted(set(built.values())))
-    for image in made.values():
+    needed = images_of(chosen.settings)
+    made = build_images(progress, dags_version(repo), repo, needed)
+    for name in sorted(needed - made.keys()):
+        progress.say(f"  the image {name} is not made here (its program is not on PATH): the cluster has to pull it")
+    for image in {one.reference: one for one in made.values()}.values():
         chosen.testbed.load_image(image.archive, f"the image {image.name}")
     config = copy.deepcopy(chosen.stack.config)
     for airflow in config["airflows"]:
         dags = airflow["dags"]
         if dags["repository"].startswith(f"{PREFIX}/"):
-            dags["repository"], _, dags["version"] = made["airflow-dags"].reference.rpartition(":")
+            dags["repository"], _, dags["version"] = made[DAGS].reference.rpartition(":")
     overrides = config.setdefault("images", {}).setdefault("overrides", {})
-    for name, image_name in built.items():
-        overrides.setdefault(name, made[image_name].reference)
+    for name, image in made.items():
+        if name != DAGS:
+            overrides.setdefault(name, image.reference)
     stack = chosen.stack.with_config(config)
     return Target(stack, stack.settings, chosen.testbed)

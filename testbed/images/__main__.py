@@ -11,7 +11,7 @@ from testbed.build import run
 from testbed.images import REPO, Image
 from testbed.images.conflict import explain
 from testbed.images.dags import NAME, dags_image
-from testbed.images.recipes import RECIPES, image
+from testbed.images.recipes import RECIPES, image, recipe_of
 from testbed.images.version import dags_version
 from testbed.progress import Failure, Progress
 
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m testbed.images", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("list", help="names of the images that can be built")
-    build = commands.add_parser("build", help="build images (all, unless named) and print their archives")
+    build = commands.add_parser("build", help="build images (all that can be, unless named) and print their archives")
     build.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     lock = commands.add_parser("lock", help="make the requirements.lock files anew from requirements.in")
     lock.add_argument("--dags", action="store_true", help="only those of the DAG image")
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
         if chosen.command == "list":
             print("\n".join(NAMES))
         elif chosen.command == "build":
-            for name in chosen.names or NAMES:
+            for name in chosen.names or [one for one in NAMES if one == NAME or recipe_of(one)]:
                 made = build_one(progress, name)
                 print(f"{made.reference}\t{made.archive}\t{made.archive.stat().st_size // 1_000_000} MB")
         else:

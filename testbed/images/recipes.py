@@ -1,6 +1,7 @@
-"""The images that the stack ``local`` needs, each from Debian and PyPI packages, each cached as an archive.
+"""The images that the testbed makes, each from Debian and PyPI packages, each cached as an archive.
 
-An image of a program that no registry serves (git-sync, fluentd, …) becomes one more entry of ``RECIPES``.
+An image of a program that no registry serves (git-sync, fluentd, …) is one more entry of ``RECIPES``, with a
+``program``: it is made where the program is on PATH, and anew where it is another one.
 """
 
 import re
@@ -15,6 +16,7 @@ from uv import find_uv_bin
 
 from testbed.build import cached, key_of
 from testbed.images.buildah import Buildah, buildah
+from testbed.images.programs import Program
 from testbed.images.rootfs import rootfs
 from testbed.images.wheels import wheels
 from testbed.progress import Progress
@@ -38,13 +40,15 @@ class Recipe:
     """How an image is made: ``<name>/Containerfile`` here, on top of Debian ``packages``.
 
     ``hooks`` run while Debian's part is made (see :func:`rootfs`). Where ``<name>/requirements.lock`` exists, the build
-    finds its wheels, the lock and ``uv`` in ``/build``.
+    finds its wheels, the lock and ``uv`` in ``/build``. A ``program`` of this machine lies beside the Containerfile,
+    as ``program``.
     """
 
     name: str
     packages: tuple[str, ...]
     hooks: tuple[str, ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict)
+    program: Program | None = None
 
     @property
     def folder(self) -> Path:
@@ -94,9 +98,21 @@ GIT_SERVER = Recipe("git-server", ("git", "openssh-server"))
 REDIS = Recipe("redis", ("redis-server", "redis-tools"), hooks=_as_user_999("redis", "/data"))
 RABBITMQ = Recipe("rabbitmq", ("rabbitmq-server",), hooks=_as_user_999("rabbitmq", "/var/lib/rabbitmq"))
 PGBOUNCER = Recipe("pgbouncer", ("pgbouncer", "python3-prometheus-client", "python3-psycopg2"))
+GIT_SYNC = Recipe("git-sync", ("ca-certificates", "git", "openssh-client"), program=Program("git-sync"))
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER)
+    recipe.name: recipe for recipe in (AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER, GIT_SYNC)
 }
+SHARED = {"pgbouncer-exporter": PGBOUNCER.name}
+"""Images of the platform that are in another one's here: image -> recipe."""
+
+
+def recipe_of(image_name: str) -> Recipe | None:
+    """How this machine makes the platform's image ``image_name`` (a name in components/versions.py).
+
+    None where it can't: there is no recipe, or the program that the recipe needs is not on PATH.
+    """
+    recipe = RECIPES.get(SHARED.get(image_name, image_name))
+    return recipe if recipe and (recipe.program is None or recipe.program.there) else None
 
 
 def image(progress: Progress, recipe: Recipe) -> Image:
@@ -108,6 +124,8 @@ def image(progress: Progress, recipe: Recipe) -> Image:
         "arguments": repr(sorted(recipe.arguments.items())),
         "uv": installed_version("uv") if recipe.lock else "",
     }
+    if recipe.program:
+        inputs["program"] = recipe.program.path
     reference = f"{PREFIX}/{recipe.name}:{key_of(inputs)}"
 
     def build(folder: Path) -> None:
@@ -126,6 +144,8 @@ def image(progress: Progress, recipe: Recipe) -> Image:
                 if file.is_file():
                     shutil.copy(file, context)
             (context / "rootfs.tar").hardlink_to(debian)
+            if recipe.program:
+                recipe.program.copy_into(context)
 
             def make() -> None:
                 builder.build(context / "Containerfile", context, reference, recipe.arguments, volumes)

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from components.versions import IMAGES
+from testbed.build import key_of
 from testbed.images import REPO
 from testbed.images.buildah import GIB, buildah, need_space
-from testbed.images.recipes import AIRFLOW_BASE, RECIPES, pinned_version
+from testbed.images.programs import Program
+from testbed.images.recipes import AIRFLOW_BASE, GIT_SYNC, RECIPES, pinned_version, recipe_of
 from testbed.images.wheels import IMAGE_GLIBC, platforms
 from testbed.progress import Failure, Progress
 
@@ -94,3 +97,59 @@ def test_building_without_root_is_refused_before_anything_happens(
     with pytest.raises(Failure, match="needs root"), buildah(Progress()):
         pytest.fail("it went on")
     assert list(tmp_path.iterdir()) == []
+
+
+def put_on_path(folder: Path, name: str, content: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / name
+    program.write_text(content)
+    program.chmod(0o755)
+    return program
+
+
+def test_an_image_of_a_program_is_made_only_where_the_program_is_on_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert recipe_of("git-sync") is None
+    assert recipe_of("redis") is RECIPES["redis"]
+    assert recipe_of("no-such-image") is None
+    with pytest.raises(Failure, match="git-sync is not on PATH") as refused:
+        _ = Program("git-sync").path
+    assert "Mend:" in str(refused.value)
+    put_on_path(tmp_path, "git-sync", "#!/bin/sh\n")
+    assert recipe_of("git-sync") is GIT_SYNC
+
+
+def test_another_program_is_another_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    put_on_path(tmp_path, "tool", "one")
+    before = key_of({"program": Program("tool").path})
+    assert key_of({"program": Program("tool").path}) == before
+    put_on_path(tmp_path, "tool", "two")
+    assert key_of({"program": Program("tool").path}) != before
+
+
+def test_a_program_with_an_installation_around_it_comes_whole_and_a_link_to_it_is_followed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = put_on_path(tmp_path / "opt/tool/bin", "tool", "run")
+    (tmp_path / "opt/tool/public").mkdir()
+    (tmp_path / "opt/tool/public/page").write_text("hello")
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path/tool").symlink_to(program)
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    context = tmp_path / "context"
+    context.mkdir()
+    Program("tool", folders_up=2).copy_into(context)
+    assert (context / "program/bin/tool").read_text() == "run"
+    assert (context / "program/public/page").read_text() == "hello"
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    Program("tool").copy_into(alone)
+    assert (alone / "program").read_text() == "run"
+
+
+def test_the_recipes_stand_for_images_that_the_platform_has() -> None:
+    assert recipe_of("pgbouncer-exporter") is RECIPES["pgbouncer"]
+    assert {name for name, recipe in RECIPES.items() if recipe.program} <= IMAGES.keys()
