@@ -7,6 +7,7 @@ import pulumi
 
 from components.airflow.operation_args import Housekeeping, OperationArgs, SecretManagerBackend
 from components.gcp.airflow_secrets import secrets_prefix
+from infra.notifications import notifications
 from infra.settings import AirflowSettings, ProvidedSecrets, Settings
 from infra.settings.contents import ConnectionSecrets
 from infra.settings.operation_rules import SMTP_CONNECTION
@@ -44,6 +45,7 @@ def operation_args(airflow: AirflowSettings, settings: Settings, environment: st
         maintenance=airflow.maintenance,
         mail_sender=airflow.smtp.sender if airflow.smtp else None,
         secrets_backend=backend,
+        notifications=notifications(airflow, secrets, environment),
     )
 
 

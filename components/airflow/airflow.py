@@ -19,6 +19,7 @@ from components.airflow.database import bootstrap_database
 from components.airflow.export import export_database
 from components.airflow.jobs import Jobs
 from components.airflow.network_policies import restrict_network
+from components.airflow.notifications import make_notification_secret, notification_files
 from components.airflow.operations import operate
 from components.airflow.pgbouncer import run_pgbouncer
 from components.airflow.pod_operator import grant_launches
@@ -84,8 +85,9 @@ class Airflow(pulumi.ComponentResource):
         blueprint = Blueprint(name, args, secrets, logs, dags, checksum(args.checksum_key, *files.values()))
 
         bootstrapped = bootstrap_database(name, args, secrets, self)
+        told = make_notification_secret(name, args.operation.notifications, self.namespace, self)
         by_hand = make_env_secret(name, args.customisation, self.namespace, self)
-        mounted = [*restricted, config, *by_hand, *secrets.resources, *logs.depends_on, *dags.depends_on]
+        mounted = [*restricted, config, *told, *by_hand, *secrets.resources, *logs.depends_on, *dags.depends_on]
         jobs = Jobs(blueprint, self.namespace, accounts.components, self)
         migrated = jobs.migrate([bootstrapped, *mounted])
         administered = jobs.create_admin([migrated])
@@ -125,6 +127,8 @@ def _files(name: str, namespace: str, args: AirflowArgs, dags: DagParts, logs: L
         files |= pod_templates(name, args, dags, logs)
     if args.backfill:
         files |= policy_files()
+    if args.operation.notifications:
+        files |= notification_files()
     if args.celery:
         files |= {file: script(file) for file in ("celery_results.py", "worker_alive.py", "worker_logs.py")}
     return files

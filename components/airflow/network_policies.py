@@ -98,6 +98,8 @@ def restrict_network(
         egress=to_kubernetes.apply(lambda found: [log_servers, *_log_store(args, network), *found]),
     )
     allow("pod-launchers", _any_of(KUBERNETES_USERS), egress=to_kubernetes)
+    if told := args.operation.notifications:
+        allow("notifications", _only("scheduler"), egress=[cluster.host(told.host, told.port)])
     if isinstance(args.dags, GitSync):
         allow("plugins", _any_of(PLUGIN_LOADERS), egress=_dags(args, network))
     allow(

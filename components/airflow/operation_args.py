@@ -33,6 +33,16 @@ class SecretManagerBackend:
 
 
 @dataclass(frozen=True)
+class Notifications:
+    """Where messages go: ``document`` is what files/notifications.py reads, a secret JSON object; ``host`` and ``port``
+    are the server that it sends to."""
+
+    document: pulumi.Output[str]
+    host: str
+    port: int
+
+
+@dataclass(frozen=True)
 class OperationArgs:
     """What an operator decides about an Airflow. ``mail_sender`` is the address that its mail comes from.
 
@@ -45,6 +55,8 @@ class OperationArgs:
     maintenance: bool = False
     mail_sender: str | None = None
     secrets_backend: SecretManagerBackend | None = None
+    notifications: Notifications | None = None
+    """None: nobody is told of failed runs."""
 
 
 def operation_sections(args: OperationArgs) -> dict[str, dict[str, str]]:

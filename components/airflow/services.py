@@ -1,5 +1,6 @@
 """Airflow's long-running parts: api-server, scheduler, dag-processor, triggerer."""
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,10 +12,12 @@ from pulumi_kubernetes.core.v1 import ProbeArgsDict
 from components.airflow.access import ServiceAccounts
 from components.airflow.celery.broker import Broker
 from components.airflow.configuration import API_PORT, FILES_FOLDER, SCHEDULER_HEALTH_PORT
+from components.airflow.customisation import added
+from components.airflow.notifications import notifier
 from components.airflow.pod_operator import launch_env
-from components.airflow.pods import Blueprint
+from components.airflow.pods import CONFIG_MAP, Blueprint
 from components.availability import disruption_budget
-from components.workload import Pod, metadata, pod_template, selector
+from components.workload import Pod, checksum, metadata, pod_template, selector
 
 ROLL: DeploymentStrategyArgsDict = {
     "type": "RollingUpdate",
@@ -106,6 +109,10 @@ class Services:
         # and where there are several, one after the other, so that something is always scheduled.
         first = ONE_BY_ONE if schedulers > 1 else REPLACE
         pod = self.broker.client(pod) if self.broker else pod
+        if told := args.operation.notifications:
+            pod = added(pod, notifier(CONFIG_MAP))
+            known = checksum(args.checksum_key, told.document)
+            pod = dataclasses.replace(pod, checksums={**pod.checksums, "notifications": known})
         return self._deployment(
             "scheduler", pod, first if local else ROLL, self.broker.resources if self.broker else ()
         )

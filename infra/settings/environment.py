@@ -23,6 +23,7 @@ from infra.settings.executors import Executor
 from infra.settings.google import Google, Ingress, NetworkSettings
 from infra.settings.network_policy import NetworkPolicies
 from infra.settings.network_rules import network_policy_problems
+from infra.settings.notification_rules import notification_problems
 from infra.settings.operation_rules import operation_problems
 from infra.settings.planning import connection_problems, default_connections
 from infra.settings.quota_rules import quota_problems
@@ -82,6 +83,7 @@ class Settings(SettingsModel):
             *customisation_problems(self),
             *task_problems(self),
             *celery_problems(self),
+            *notification_problems(self),
         ]
         if found:
             raise ValueError("\n".join(found))

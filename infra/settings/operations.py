@@ -6,6 +6,7 @@ from pydantic import Field, SecretStr, StringConstraints
 
 from infra.settings.base import SettingsModel
 from infra.settings.contents import ContentSecrets, ContentSettings
+from infra.settings.notifications import Notifications
 
 Schedule = Annotated[str, StringConstraints(pattern=r"^(@(hourly|daily|weekly|monthly)|\S+( \S+){4})$")]
 """As cron writes it, in UTC."""
@@ -55,6 +56,8 @@ class OperationSettings(ContentSettings):
     maintenance: bool = False
     """Whether there is a pod to look around in: Airflow's command line, the DAGs, the database."""
     smtp: Smtp | None = None
+    notifications: Notifications | None = None
+    """Who is told when a DAG run fails, without its DAG naming a callback. None: nobody."""
     secrets_backend: SecretManager | None = None
 
 
@@ -62,3 +65,7 @@ class OperationSecrets(ContentSecrets):
     """Secrets that only what is above needs."""
 
     smtp_password: SecretStr | None = None
+    slack_webhook: SecretStr | None = None
+    """An incoming webhook of Slack's, the whole address: who has it can write there."""
+    notification_token: SecretStr | None = None
+    """The bearer token for notifications of kind ``webhook``."""
