@@ -22,6 +22,10 @@ up: .venv/ready ## Bring STACK (local) up: cluster, images, Airflow, a DAG run. 
 preview: .venv/ready ## Show what `make up` would change in STACK
 	@$(PYTHON) -m ops preview --stack=$(STACK)
 
+.PHONY: diff
+diff: .venv/ready ## What the working tree changes in STACK against BASE (origin/main); no cloud. FORMAT=text|markdown|json
+	@$(PYTHON) -m ops.diff --stack=$(STACK) --base='$(or $(BASE),origin/main)' --format=$(or $(FORMAT),text) --allow='$(ALLOW)'
+
 .PHONY: down
 down: .venv/ready ## Stop STACK; with DELETE=1 also delete its data
 	@$(PYTHON) -m ops down --stack=$(STACK) $(if $(DELETE),--delete)

@@ -1,36 +1,20 @@
-"""Values for the placeholders in the project's stack files: what an organisation called Acme would write there."""
+"""The project's stack files with their placeholders filled in."""
 
 from typing import Any
 
-VALUES = {
-    "YOUR-PLATFORM-PROJECT": "acme-platform",
-    "YOUR-DEV-PROJECT": "acme-airflow-dev",
-    "YOUR-STAGING-PROJECT": "acme-airflow-staging",
-    "YOUR-PROD-PROJECT": "acme-airflow-prod",
-    "YOUR-BREAK-GLASS": "break-glass@acme.example",
-    "YOUR-ADMINISTRATORS": "platform@acme.example",
-    "YOUR-ORGANISATION": "acme",
-    "YOUR-REPOSITORY": "airflow",
-    "YOUR-DAGS-REPOSITORY": "airflow-dags",
-    "YOUR-REPOSITORY-ID": "123456789",
-    "YOUR-OWNER-ID": "987654321",
-    "YOUR-DEV-PROJECT-NUMBER": "100000000001",
-    "YOUR-STAGING-PROJECT-NUMBER": "100000000002",
-    "YOUR-PROD-PROJECT-NUMBER": "100000000003",
-    "YOUR-DOMAIN": "acme.example",
-    "YOUR-DAGS-VERSION": "v1.4.0",
-    "YOUR-DAGS-DIGEST": "sha256:" + "a1" * 32,
-}
+from ops import placeholders
+from ops.placeholders import VALUES
 
 
 def filled(node: Any) -> Any:
-    """``node`` with every placeholder replaced; fails on one that has no value here."""
+    """``node`` with every placeholder replaced; fails on one that has no value in ops/placeholders.py."""
     if isinstance(node, dict):
         return {key: filled(value) for key, value in node.items()}
     if isinstance(node, list):
         return [filled(value) for value in node]
     if isinstance(node, str):
+        rest = node
         for placeholder in sorted(VALUES, key=len, reverse=True):
-            node = node.replace(placeholder, VALUES[placeholder])
-        assert "YOUR-" not in node, f"tests/filled.py has no value for {node}"
-    return node
+            rest = rest.replace(placeholder, "")
+        assert "YOUR-" not in rest, f"ops/placeholders.py has no value for {node}"
+    return placeholders.filled(node)

@@ -89,7 +89,8 @@ class Network(pulumi.ComponentResource):
             address_type="INTERNAL",
             address=args.managed.partition("/")[0],
             prefix_length=int(args.managed.partition("/")[2]),
-            opts=child,
+            # A new range would be a new peering, and no database reachable meanwhile.
+            opts=lasting,
         )
         peering = gcp.servicenetworking.Connection(
             f"{name}-managed-services",

@@ -1,0 +1,426 @@
+"""The offline diff: what real changes do to production, and that it says so plainly, to people and programs alike."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ops.diff import ROOT, brought_up, diff, laid_out
+from ops.diff_render import FORMATS
+from ops.diff_report import ALLOWING_LABEL, Report
+from ops.offline import offline, offline_file
+from testbed.progress import Failure, Progress
+
+pytestmark = pytest.mark.engine
+Tree = dict[str, Any]
+PROGRAM = ("infra", "components", "stacks", "Pulumi.yaml", "requirements.txt")
+IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@acme.example")
+
+
+@dataclass
+class Project:
+    """A clone of the project, with its stack files to change."""
+
+    tree: Path
+
+    def git(self, *arguments: str) -> str:
+        return subprocess.run(
+            ["git", *IDENTITY, *arguments], cwd=self.tree, check=True, capture_output=True, text=True
+        ).stdout.strip()
+
+    def commit(self) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "a revision")
+        return self.git("rev-parse", "HEAD")
+
+    def changed(self, *changes: Callable[[Tree], object], allow: str = "", base: str = "HEAD") -> Report:
+        """What the working tree does to prod after ``changes`` to its stack file."""
+        path = self.tree / "stacks" / "Pulumi.prod.yaml"
+        before = path.read_text(encoding="utf-8")
+        content = yaml.safe_load(before)
+        tree = {key.partition(":")[2]: value for key, value in content["config"].items()}
+        for change in changes:
+            change(tree)
+        content["config"] = {f"airflow-platform:{key}": value for key, value in tree.items()}
+        try:
+            path.write_text("# another comment\n" + yaml.safe_dump(content), encoding="utf-8")
+            return diff("prod", base, Progress(), [allow], self.tree)
+        finally:
+            path.write_text(before, encoding="utf-8")
+
+
+def copied(tree: Path, *parts: str) -> Project:
+    tree.mkdir()
+    for part in parts:
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / part, tree / part)
+    project = Project(tree)
+    project.git("init", "--quiet", "--initial-branch=main")
+    project.commit()
+    return project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return copied(tmp_path_factory.mktemp("project") / "tree", *PROGRAM)
+
+
+def first(tree: Tree) -> Tree:
+    found: Tree = tree["airflows"][0]
+    return found
+
+
+def task_pools(tree: Tree) -> Tree:
+    found: Tree = tree["cluster"]["taskPools"]
+    return found
+
+
+NOTHING: dict[str, str] = {}
+CONFIGURATION = {
+    "ConfigMap main-config": "update",
+    **{f"Deployment main-{part}": "update" for part in ("api-server", "dag-processor", "scheduler", "triggerer")},
+    **{f"CronJob main-{job}": "update" for job in ("clean-task-pods", "db-clean", "reconcile")},
+    **{f"Job main-{job}": "replace" for job in ("create-admin", "migrate", "reconcile")},
+}
+"""What another configuration or image of an Airflow rolls. Jobs are named after what they run."""
+
+SEPARATE: dict[str, tuple[Callable[[Tree], object], dict[str, str]]] = {
+    "another comment": (lambda tree: None, NOTHING),
+    "size of a node pool": (
+        lambda tree: tree["cluster"]["nodePools"]["airflow"].update(maxNodes=8),
+        {"NodePool gke-airflow": "update"},
+    ),
+    "machine type of a pool": (
+        lambda tree: task_pools(tree)["default"].update(machineType="n2-standard-8"),
+        {"NodePool gke-tasks-default": "update"},
+    ),
+    "spot nodes for a pool": (
+        lambda tree: task_pools(tree)["large"].update(spot=True),
+        {"NodePool gke-tasks-large": "replace"},
+    ),
+    "new pool": (lambda tree: task_pools(tree).update(gpu={"maxNodes": 2}), {"NodePool gke-tasks-gpu": "create"}),
+    "pool gone": (lambda tree: task_pools(tree).pop("spot"), {"NodePool gke-tasks-spot": "delete"}),
+    "release channel": (
+        lambda tree: tree["cluster"].update(releaseChannel="STABLE"),
+        {"Cluster gke-cluster": "update"},
+    ),
+    "retention of the cluster's backups": (
+        lambda tree: tree["cluster"].update(backup={"retainDays": 60}),
+        {"BackupPlan gke-backup": "update"},
+    ),
+    "database tier": (
+        lambda tree: tree["database"].update(tier="db-custom-8-30720"),
+        {"DatabaseInstance cloud-sql-instance": "update"},
+    ),
+    "disk of the database, which grows by itself": (lambda tree: tree["database"].update(diskGib=40), NOTHING),
+    "domain, at which nothing listens yet": (lambda tree: tree["ingress"].update(domain="data.acme.example"), NOTHING),
+    "retention of task logs": (lambda tree: first(tree).update(logsKeptDays=30), {"Bucket main-bucket": "update"}),
+    "retention of runs": (
+        lambda tree: first(tree).update(housekeeping={"keepRunsDays": 180}),
+        {"CronJob main-db-clean": "update"},
+    ),
+    "quota": (
+        lambda tree: first(tree).update(quota={"cpu": "200", "memory": "400Gi"}),
+        {"LimitRange main-limits": "create", "ResourceQuota main-quota": "create"},
+    ),
+    "another outgoing address": (
+        lambda tree: tree.update(network={"kind": "vpc", "natAddresses": 3}),
+        {"Address network-nat-2": "create", "RouterNat network-nat": "update"},
+    ),
+}
+"""Changes that touch nothing of one another's: what each does, to the resource. One preview shows them all."""
+
+
+def effects(report: Report) -> dict[str, str]:
+    return {one.title: one.operation for one in report.resources}
+
+
+def test_changes_that_touch_one_thing_each_do_to_it_what_the_table_says(project: Project) -> None:
+    report = project.changed(*(change for change, _ in SEPARATE.values()))
+    expected = {title: operation for _, effect in SEPARATE.values() for title, operation in effect.items()}
+    assert effects(report) == expected
+    assert report.passes
+    assert report.unchanged > 80
+
+
+def more_tasks(tree: Tree) -> None:
+    first(tree)["parallelism"] = 40
+
+
+def test_a_new_image_and_more_tasks_at_once_roll_airflow_and_nothing_else(project: Project) -> None:
+    def image(tree: Tree) -> None:
+        first(tree)["dags"].update(version="v2.0.0", digest="sha256:" + "b2" * 32)
+
+    report = project.changed(image, more_tasks)
+    assert effects(report) == CONFIGURATION
+    assert report.passes
+    shown = FORMATS["text"](report)
+    assert "+instance_name = prod / main (DAGs v2.0.0)" in shown
+    assert shown.splitlines()[1] == f"8 changed, 3 replaced ({report.unchanged} unchanged)"
+
+
+def test_a_new_team_is_new_and_the_other_does_not_notice(project: Project) -> None:
+    report = project.changed(lambda tree: tree["airflows"].append({**first(tree), "name": "team-b"}))
+    assert report.passes
+    assert report.counts["create"] > 60
+    others = {title: operation for title, operation in effects(report).items() if "team-b" not in title}
+    # Its annotation comes from what also waits for the new team's; the update itself finds it unchanged.
+    assert others == {"ServiceAccount main-database-bootstrap-service-account": "update"}
+
+
+def test_a_renamed_team_is_refused(project: Project) -> None:
+    report = project.changed(lambda tree: first(tree).update(name="data"), allow=ALLOWING_LABEL)
+    assert "An Airflow can't be renamed" in report.refused[0]
+    lost = {"Bucket main-bucket", "Namespace main-namespace", "RandomBytes main-fernet-key"}
+    assert lost < {one.title for one in report.at_stake}
+    assert not report.passes, "a label does not help: `up` refuses"
+    assert "REFUSED: stack prod: airflows: 'main' is there" in FORMATS["text"](report)
+
+
+def test_a_retired_team_stops_and_keeps_what_it_has(project: Project) -> None:
+    report = project.changed(lambda tree: first(tree).update(state="retired"))
+    assert report.at_stake == []
+    assert report.passes
+    assert effects(report)["Job main-export"] == "create"
+    assert effects(report)["Deployment main-scheduler"] == "update"
+    assert effects(report)["CronJob main-db-clean"] == "delete"
+
+
+def test_new_keys_and_passwords_roll_what_uses_them(project: Project) -> None:
+    def rotated(tree: Tree) -> None:
+        first(tree)["rotations"] = {"fernetKey": 1}
+        tree["database"]["administratorPasswordRotation"] = 1
+
+    report = project.changed(rotated)
+    assert (
+        effects(report).items()
+        >= {
+            "RandomBytes main-fernet-key-1": "create",
+            "Secret main-keys": "update",
+            "Deployment main-scheduler": "update",
+            "RandomPassword cloud-sql-administrator": "replace",
+            "User cloud-sql-administrator": "update",
+            "Job main-database-bootstrap": "replace",
+        }.items()
+    )
+    assert report.passes
+    shown = "".join(render(report) for render in FORMATS.values())
+    assert "[secret]" in shown
+    secrets = state_secrets(project)
+    assert len(secrets) > 10
+    assert [value for value in secrets if value in shown] == []
+
+
+def state_secrets(project: Project) -> set[str]:
+    """Every secret in the base's state, in clear."""
+    home = project.tree.parent / "opened"
+    base = brought_up(project.tree, "prod", "HEAD", project.git("rev-parse", "HEAD"), Progress())
+    laid_out(base, "prod", home)
+    with offline(project.tree, "prod", offline_file(project.tree, "prod"), home, Progress()) as run:
+        workspace = run.engine.workspace
+        arguments = ["stack", "export", "--show-secrets", "--stack", "prod"]
+        exported = workspace.pulumi_command.run(arguments, workspace.work_dir, dict(workspace.env_vars)).stdout
+    shutil.rmtree(home)
+    return set(plaintexts(json.loads(exported)))
+
+
+def plaintexts(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if "plaintext" in node:
+            yield from (value for value in leaves(json.loads(node["plaintext"])) if len(value) >= 12)
+        for inner in node.values():
+            yield from plaintexts(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from plaintexts(inner)
+
+
+def leaves(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        for inner in node.values():
+            yield from leaves(inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from leaves(inner)
+    elif isinstance(node, str) and not re.fullmatch(r"[a-z0-9_.-]*", node):  # names of roles and hosts are none
+        yield node
+
+
+AT_STAKE: list[tuple[str, Callable[[Tree], object], set[str]]] = [
+    (
+        "region",
+        lambda tree: tree["google"].update(region="europe-west4"),
+        {
+            "Address ingress-address",
+            "Address network-nat-0",
+            "Address network-nat-1",
+            "BackupPlan gke-backup",
+            "Bucket main-bucket",
+            "Cluster gke-cluster",
+            "DatabaseInstance cloud-sql-instance",
+            "Namespace database-namespace",
+            "Namespace main-namespace",
+            "Subnetwork network-subnetwork",
+        },
+    ),
+    (
+        "one zone instead of a region",
+        lambda tree: tree["cluster"].update(zone="europe-west1-b"),
+        {"BackupPlan gke-backup", "Cluster gke-cluster", "Namespace database-namespace", "Namespace main-namespace"},
+    ),
+    (
+        "addresses of nodes",
+        lambda tree: tree.update(network={"kind": "vpc", "nodes": "10.1.0.0/20"}),
+        {"BackupPlan gke-backup", "Cluster gke-cluster", "Subnetwork network-subnetwork"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("what", "change", "lost"), AT_STAKE, ids=[what for what, _, _ in AT_STAKE])
+def test_what_would_replace_what_holds_something_is_flagged(
+    project: Project, what: str, change: Callable[[Tree], object], lost: set[str]
+) -> None:
+    report = project.changed(change)
+    assert {one.title for one in report.at_stake} == lost, what
+    assert all(one.protected for one in report.at_stake)
+    assert not report.passes
+    assert report.resources[0].loses_something, "the worst does not come first"
+    markdown = FORMATS["markdown"](report)
+    assert markdown.splitlines()[1].startswith("### 🔴 ")
+    assert f"WHAT HOLDS SOMETHING WOULD BE GONE: {len(lost)} resources" in markdown
+    assert f"label the pull request {ALLOWING_LABEL}" in markdown
+
+
+def test_the_label_lets_it_pass(project: Project) -> None:
+    report = project.changed(lambda tree: tree["cluster"].update(maxPodsPerNode=32), allow=ALLOWING_LABEL)
+    assert {one.title for one in report.at_stake} == {"Cluster gke-cluster", "BackupPlan gke-backup"}
+    assert report.passes
+
+
+def test_lifted_protection_replaces_nothing_and_is_seen(project: Project) -> None:
+    report = project.changed(lambda tree: tree.update(ephemeral=True))
+    assert set(effects(report).values()) == {"update"}
+    assert effects(report)["DatabaseInstance cloud-sql-instance"] == "update"
+    assert "deletionProtection: true -> false" in FORMATS["text"](report)
+
+
+def test_a_guardrail_that_a_change_breaks_is_named(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    from components import workload
+
+    made = vars(workload)["_container"]
+    monkeypatch.setattr(workload, "_container", lambda spec: {**made(spec), "image": "docker.io/library/x:latest"})
+    report = project.changed()
+    assert any("docker.io/library/x:latest has no digest" in one for one in report.violations)
+    assert not report.passes
+
+
+def test_secrets_that_only_pulumi_can_read_are_named_when_they_change(project: Project) -> None:
+    given = {"main": {"adminPassword": {"secure": "v1:abc:def"}}}
+    report = project.changed(lambda tree: tree.update(secrets=given))
+    assert report.secrets == ("secrets.main.adminPassword",)
+    assert effects(report)["RandomPassword main-admin-password"] == "delete"
+    assert "v1:abc" not in "".join(render(report) for render in FORMATS.values())
+
+
+def test_a_stack_that_the_base_does_not_have_is_all_new(project: Project) -> None:
+    stacks = project.tree / "stacks"
+    shutil.copy(stacks / "Pulumi.local.yaml", stacks / "Pulumi.other.yaml")
+    try:
+        report = diff("other", "HEAD", Progress(), (), project.tree)
+    finally:
+        (stacks / "Pulumi.other.yaml").unlink()
+    assert set(effects(report).values()) == {"create"}
+    assert report.passes
+
+
+BAD: list[tuple[str, str, Callable[[Tree], object], str]] = [
+    ("no-such-branch", "prod", lambda tree: None, r"no revision 'no-such-branch' here.\nMend: `git fetch origin`"),
+    ("--output=x", "prod", lambda tree: None, "no revision '--output=x' here"),
+    ("", "prod", lambda tree: None, "which revision to compare with is not said"),
+    ("HEAD", "prod", lambda tree: tree["cluster"].update(nodePolls={}), "Did you mean 'nodePools'?"),
+]
+
+
+@pytest.mark.parametrize(("base", "stack", "change", "said"), BAD, ids=["absent", "option", "empty", "misspelled"])
+def test_what_cannot_be_compared_is_said_with_the_mend(
+    project: Project, base: str, stack: str, change: Callable[[Tree], object], said: str
+) -> None:
+    with pytest.raises(Failure) as failed:
+        project.changed(change, base=base)
+    assert re.search(said, str(failed.value)), failed.value
+    assert "Traceback" not in str(failed.value)
+
+
+def test_a_stack_that_is_not_there_is_said_so(project: Project) -> None:
+    with pytest.raises(Failure, match=r"no stack 'pord' in the working tree.\nMend: STACK= one of bootstrap, dev"):
+        diff("pord", "HEAD", Progress(), (), project.tree)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The whole project, to call the command in as a person does."""
+    return copied(tmp_path_factory.mktemp("clone") / "tree", *PROGRAM, "ops", "policy", "testbed")
+
+
+def called(clone: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ops.diff", "--stack", "prod", *arguments],
+        cwd=clone.tree,
+        env={**os.environ, "GOOGLE_APPLICATION_CREDENTIALS": "/nowhere", "GOOGLE_OAUTH_ACCESS_TOKEN": "leaked"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_base_is_what_its_own_program_makes(clone: Project) -> None:
+    file = clone.tree / "components" / "gcp" / "database.py"
+    program = file.read_text(encoding="utf-8")
+    file.write_text(program.replace('"query_string_length": 1024', '"query_string_length": 2048'), encoding="utf-8")
+    assert file.read_text(encoding="utf-8") != program
+    old = clone.commit()
+    file.write_text(program, encoding="utf-8")
+    done = called(clone, "--base", old, "--format", "json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert report["counts"] == {"create": 0, "update": 1, "replace": 0, "delete": 0}
+    (database,) = report["resources"]
+    assert [(each["path"], each["old"], each["new"]) for each in database["changes"]] == [
+        ("settings.insightsConfig.queryStringLength", "2048", "1024")
+    ]
+    assert "leaked" not in done.stdout + done.stderr
+
+
+def test_a_broken_program_is_named_by_file_and_line(clone: Project) -> None:
+    file = clone.tree / "infra" / "environment.py"
+    program = file.read_text(encoding="utf-8")
+    broken = program.replace("    images = image_source(settings)\n", "    images = imagesource(settings)\n", 1)
+    line = broken[: broken.index("imagesource(")].count("\n") + 1
+    base = clone.commit()
+    file.write_text(broken, encoding="utf-8")
+    try:
+        done = called(clone, "--base", base)
+        assert done.returncode == 1
+        assert f"infra/environment.py, line {line}: NameError: name 'imagesource' is not defined" in done.stderr
+        assert "the working tree's program can't be previewed" in done.stderr
+        assert "Traceback" not in done.stderr
+        worse = clone.commit()
+    finally:
+        file.write_text(program, encoding="utf-8")
+    done = called(clone, "--base", worse)
+    assert done.returncode == 1
+    assert f"the program of {worse} ({worse[:12]}) does not come up" in done.stderr
+    assert "NameError: name 'imagesource' is not defined" in done.stderr
+    assert "Mend: choose another BASE=" in done.stderr
+    assert "Traceback" not in done.stderr
