@@ -105,6 +105,7 @@ def preview(on: Target, progress: Progress, source: Path) -> None:
     if on.testbed:
         on.testbed.up()
     with engine_on(with_images(on, progress, source), progress) as engine:
+        engine.policy_packs = [ROOT / "policy" / "pack"]
         outcome = engine.preview(print)
     progress.say(f"  preview: {outcome}")
 

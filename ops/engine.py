@@ -8,7 +8,7 @@ import shutil
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +69,8 @@ class Engine:
     stack: automation.Stack
     progress: Progress
     check: Callable[[Operation], None]
+    policy_packs: Sequence[Path] = ()
+    """Asked by previews about every resource."""
 
     def preview(self, show: Callable[[str], None], observe: Observer | None = None) -> Outcome:
         """What ``up`` would do, as a diff, line by line to ``show``. Changes nothing."""
@@ -76,7 +78,13 @@ class Engine:
         self.check(Operation.PREVIEW)
         self._refuse_departures()
         with self._explained(watch):
-            result = self.stack.preview(on_output=show, on_event=watch.event, diff=True, color="never")
+            result = self.stack.preview(
+                on_output=show,
+                on_event=watch.event,
+                diff=True,
+                color="never",
+                policy_packs=[str(pack) for pack in self.policy_packs],
+            )
         return Outcome(_by_name(result.change_summary))
 
     def up(self, observe: Observer | None = None) -> Outcome:
@@ -295,6 +303,8 @@ class _Watch:
             self._started.pop(failed.metadata.urn, None)
         if said := event.diagnostic_event:
             self._diagnostic(said)
+        if (broken := event.policy_event) and broken.enforcement_level == "mandatory":
+            self.problems.append(f"{_title(broken.resource_urn or '::::')}: {broken.message} ({broken.policy_name})")
 
     def _finished(self, step: events.StepEventMetadata, now: float) -> None:
         began = self._started.pop(step.urn, None)
