@@ -1,16 +1,14 @@
 """Composes one environment, top to bottom: what is on Google Cloud, the way to the cluster, database, Airflows."""
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 import pulumi
-import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
 from components.airflow import (
     Airflow,
     AirflowArgs,
     DagImage,
-    DatabaseServer,
     ElasticsearchLogs,
     Executor,
     GcsLogs,
@@ -19,33 +17,27 @@ from components.airflow import (
     TaskLogStore,
     VolumeLogs,
 )
-from components.auth_proxy import HOST, PORT, AuthProxy
-from components.database_administration import DatabaseAdministration, DatabaseAdministrationArgs
 from components.gcp.images import ImageMissingError, require_images
 from components.gcp.naming import IMAGES_REPOSITORY, PULL_THROUGH
 from components.gcp.node_pools import POOL_LABEL
-from components.network import ClusterNetwork
-from components.postgresql import ADMINISTRATOR, Postgresql, PostgresqlArgs
 from components.priorities import Priorities
 from components.versions import ImageSource
 from components.workload import Nodes
 from infra.celery import celery_of
 from infra.customisation import backfill_lane, customisation, task_nodes, task_shapes
 from infra.dag_delivery import dag_source
-from infra.google_cloud import GoogleCloud, Home, Instance
-from infra.network import IN_CLUSTER_DATABASE, airflow_network, cluster_network
+from infra.foundations import foundations, in_cluster_database, instance_database
+from infra.google_cloud import GoogleCloud, Home
+from infra.network import airflow_network, cluster_network
 from infra.operations import operation_args
 from infra.quota import quota_args
 from infra.settings import (
     AirflowSettings,
     AirflowState,
-    CloudSqlDatabase,
     ElasticsearchTaskLogs,
-    ExistingDatabase,
     GcsTaskLogs,
     GkeCluster,
     InClusterDatabase,
-    KubeconfigCluster,
     ProvidedSecrets,
     Settings,
     VolumeTaskLogs,
@@ -55,16 +47,6 @@ from infra.settings.sizes import capacity, connection_budgets
 from infra.sizing import sizing_of
 
 DAGS_IMAGE = "dags"
-
-
-@dataclass(frozen=True)
-class Kubernetes:
-    """The cluster of an environment, whoever made it."""
-
-    provider: kubernetes.Provider
-    workload_pool: str = ""
-    ready: tuple[pulumi.Resource, ...] = ()
-    """What must be there before its service accounts can act as Google's."""
 
 
 def deploy(settings: Settings, environment: str) -> None:
@@ -81,7 +63,7 @@ def deploy(settings: Settings, environment: str) -> None:
         except ImageMissingError as error:
             raise pulumi.RunError(str(error)) from None
         google.address()
-    cluster, instance = _foundations(settings, google)
+    cluster, instance = foundations(settings, google)
     opts = pulumi.ResourceOptions(provider=cluster.provider)
     checksum_key = random.RandomPassword("checksum-key", length=32, special=False).result
 
@@ -89,10 +71,10 @@ def deploy(settings: Settings, environment: str) -> None:
     priorities = Priorities("priorities", opts)
     escrowed: dict[str, pulumi.Output[str]] = {}
     if isinstance(settings.database, InClusterDatabase):
-        database = _in_cluster_database(settings, settings.database, images, checksum_key, priorities.components, opts)
+        database = in_cluster_database(settings, settings.database, images, checksum_key, priorities.components, opts)
     elif google and instance:
         bootstrap = google.bootstrap_identity(instance, cluster.workload_pool, cluster.ready)
-        database = _instance(settings, instance, bootstrap, images, checksum_key, network, opts)
+        database = instance_database(settings, instance, bootstrap, images, checksum_key, network, opts)
         escrowed["database-administrator"] = instance.administrator_password
     else:
         raise AssertionError("the settings let no database on Google Cloud pass without 'google'")
@@ -186,117 +168,6 @@ def dag_image(airflow: AirflowSettings, settings: Settings) -> DagImage:
 
 def _fernet_key(airflow: AirflowSettings) -> str:
     return f"fernet-key-{airflow.name}"
-
-
-def _foundations(settings: Settings, google: GoogleCloud | None) -> tuple[Kubernetes, Instance | None]:
-    """The cluster, and the Cloud SQL instance if there is one."""
-    instance = None
-    if google and isinstance(settings.cluster, GkeCluster):
-        placement = google.network()
-        made = google.cluster(settings.cluster, placement)
-        provider = _provider(
-            settings,
-            kubernetes.ProviderArgs(kubeconfig=made.kubeconfig, cluster_identifier=made.identifier),
-            made.ready,
-        )
-        cluster = Kubernetes(provider, made.workload_pool, made.ready)
-        if isinstance(settings.database, CloudSqlDatabase):
-            instance = google.database(settings.database, placement)
-    elif isinstance(settings.cluster, KubeconfigCluster):
-        given = settings.cluster
-        provider = _provider(
-            settings,
-            kubernetes.ProviderArgs(
-                kubeconfig=given.path,
-                context=given.context,
-                # Stable, so that another kubeconfig for the same cluster does not replace everything in it.
-                cluster_identifier=given.context,
-            ),
-        )
-        cluster = Kubernetes(provider, f"{google.google.project}.svc.id.goog" if google else "")
-    else:
-        raise AssertionError("the settings let no cluster on Google Cloud pass without 'google'")
-    if google and isinstance(settings.database, ExistingDatabase):
-        instance = google.existing_database(settings.database)
-    return cluster, instance
-
-
-def _provider(
-    settings: Settings, args: kubernetes.ProviderArgs, depends_on: tuple[pulumi.Resource, ...] = ()
-) -> kubernetes.Provider:
-    # By default the provider replaces ConfigMaps and Secrets on any change: pods would lose what they mount.
-    args.enable_config_map_mutable = True
-    args.enable_secret_mutable = True
-    # An engine that was killed may have made objects that its state does not know. Where the environment may be
-    # thrown away, they are taken over, fields and all; elsewhere a person decides whose they are.
-    args.upsert_existing_objects = settings.ephemeral
-    args.enable_patch_force = settings.ephemeral
-    return kubernetes.Provider("cluster", args, pulumi.ResourceOptions(depends_on=list(depends_on)))
-
-
-def _in_cluster_database(
-    settings: Settings,
-    asked: InClusterDatabase,
-    images: ImageSource,
-    checksum_key: pulumi.Output[str],
-    priority: pulumi.Output[str],
-    opts: pulumi.ResourceOptions,
-) -> DatabaseServer:
-    image = images.reference("postgres")
-    postgresql = Postgresql(
-        IN_CLUSTER_DATABASE,
-        PostgresqlArgs(
-            image=image,
-            checksum_key=checksum_key,
-            size=asked.size,
-            storage_class=asked.storage_class,
-            max_connections=asked.max_connections,
-            password_rotation=asked.administrator_password_rotation,
-            priority=priority,
-            network_policies=settings.network_policies.enabled,
-            protect=not settings.ephemeral,
-        ),
-        opts,
-    )
-    return DatabaseServer(
-        host=postgresql.host,
-        port=postgresql.port,
-        namespace=postgresql.namespace,
-        administrator=ADMINISTRATOR,
-        administrator_secret=postgresql.administrator_secret,
-        administrator_checksum=postgresql.administrator_checksum,
-        client_image=image,
-    )
-
-
-def _instance(
-    settings: Settings,
-    instance: Instance,
-    bootstrap_identity: pulumi.Output[str],
-    images: ImageSource,
-    checksum_key: pulumi.Output[str],
-    network: ClusterNetwork | None,
-    opts: pulumi.ResourceOptions,
-) -> DatabaseServer:
-    administration = DatabaseAdministration(
-        "database",
-        DatabaseAdministrationArgs(
-            instance.administrator_password, checksum_key, network, protect=not settings.ephemeral
-        ),
-        opts,
-    )
-    return DatabaseServer(
-        host=HOST,
-        port=PORT,
-        namespace=administration.namespace,
-        administrator=instance.administrator,
-        administrator_secret=administration.administrator_secret,
-        administrator_checksum=administration.administrator_checksum,
-        client_image=images.reference("postgres"),
-        proxy=AuthProxy(images.reference("cloud-sql-proxy"), instance.connection_name),
-        bootstrap_identity=bootstrap_identity,
-        owns_access=settings.database.owns_access if isinstance(settings.database, ExistingDatabase) else True,
-    )
 
 
 def _component_nodes(settings: Settings) -> Nodes | None:
