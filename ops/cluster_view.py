@@ -50,6 +50,17 @@ class ClusterView:
         )
         return list(pods.items)
 
+    def log(self, namespace: str, pod: str, container: str, seconds: int) -> str:
+        """What a container said in its last ``seconds``; nothing where it has not started, or is gone."""
+        try:
+            return str(
+                self._core.read_namespaced_pod_log(
+                    pod, namespace, container=container, since_seconds=seconds, _request_timeout=TIMEOUT_SECONDS
+                )
+            )
+        except (client.ApiException, HTTPError):
+            return ""
+
     def cron_jobs(self) -> list[Any]:
         """Every CronJob of the platform."""
         found = self._ask(

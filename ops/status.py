@@ -4,10 +4,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ops.airflow_state import airflow_problems
 from ops.cluster_view import ClusterView, trouble
 from ops.cron_state import CronState, cron_states, made_by, runs_of_cron_jobs
-from ops.queues import unserved_queues
 from ops.reach import reach
+from ops.repositories import repository_problems
 from ops.target import Target
 
 MEBI = 2**20
@@ -34,7 +35,7 @@ def status(chosen: Target) -> bool:
             with reach(chosen, f"airflow-{airflow.name}") as url:
                 print(f"  Airflow {airflow.name}: {url}")
     if pods:
-        wrong += unserved_queues(chosen, view)
+        wrong += [*repository_problems(chosen, view, pods), *airflow_problems(chosen, view)]
     else:
         wrong.append(f"nothing of the platform runs here. Mend: `make up STACK={chosen.name}`")
     for line in wrong:

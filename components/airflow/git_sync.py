@@ -12,6 +12,7 @@ from typing import Final
 
 import pulumi
 from pulumi_kubernetes.core.v1 import (
+    EnvVarArgsDict,
     ProbeArgsDict,
     VolumeArgsDict,
 )
@@ -37,10 +38,11 @@ RESOURCES: Final = Resources(cpu="50m", memory="64Mi", cpu_limit="1", memory_lim
 
 @dataclass(frozen=True)
 class GitLogin:
-    """The contents of the Secret ``git``, by file, and the flags that lead git-sync to them."""
+    """The contents of the Secret ``git``, by file, and what leads git-sync to them: flags and environment."""
 
     files: Mapping[str, pulumi.Input[str]]
-    flags: Sequence[str]
+    flags: Sequence[str] = ()
+    env: Sequence[EnvVarArgsDict] = ()
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class GitSync:
     ``repository`` is reached over https, or over ssh if its address begins otherwise; then only the keys in
     ``known_hosts`` are accepted, so without any none is. ``stale_worktree_seconds`` is how long an earlier commit's
     files stay, ``max_failures`` how many looks may fail in a row until git-sync exits and is started anew (-1: any
-    number), ``volume_size`` the most that a copy may take of a node's disk. With ``plugins``, a folder in the
+    number), ``ca_certificates`` (PEM) who vouches for an https server in place of the public authorities that the image
+    knows, ``volume_size`` the most that a copy may take of a node's disk. With ``plugins``, a folder in the
     repository, every component has a copy, because all of them load plugins.
     """
 
@@ -71,6 +74,7 @@ class GitSync:
     username: str = "git"
     known_hosts: Sequence[str] = ()
     github_app: GithubApp | None = None
+    ca_certificates: str | None = None
     plugins: str | None = None
     period_seconds: int = 30
     stale_worktree_seconds: int = 600
@@ -107,7 +111,7 @@ class GitSync:
         ssh_key: pulumi.Output[str] | None,
         app_key: pulumi.Output[str] | None = None,
     ) -> GitLogin | None:
-        """What the repository asks for, of the secrets given; None for a public one."""
+        """What the repository asks for, of the secrets given; None for a public one of a public authority."""
         if self.over_ssh:
             # Without a key and known hosts ssh is refused, by the server or by ours: never is a host trusted unseen.
             files: dict[str, pulumi.Input[str]] = {"known_hosts": "".join(f"{line}\n" for line in self.known_hosts)}
@@ -117,6 +121,15 @@ class GitSync:
             return GitLogin(
                 files, (f"--ssh-key-file={key}", "--ssh-known-hosts=true", f"--ssh-known-hosts-file={hosts}")
             )
+        signed = self._signed_in(token, app_key)
+        if self.ca_certificates is None:
+            return signed
+        held = signed or GitLogin({})
+        trusted: EnvVarArgsDict = {"name": "GIT_SSL_CAINFO", "value": f"{SECRET_FOLDER}/ca"}
+        return replace(held, files={**held.files, "ca": key_file(self.ca_certificates)}, env=(trusted,))
+
+    def _signed_in(self, token: pulumi.Output[str] | None, app_key: pulumi.Output[str] | None) -> GitLogin | None:
+        """Over https."""
         if self.github_app and app_key is not None:
             return GitLogin({"app": app_key.apply(key_file)}, tuple(_app_flags(self.github_app)))
         if token is not None:
@@ -143,6 +156,7 @@ class GitSync:
             name=NAME,
             image=self.image,
             args=[*self._flags(login), *flags],
+            env=login.env if login else (),
             mounts=self._mounts(login),
             user=USER,
             ports={"git-sync-http": HTTP_PORT},
@@ -159,6 +173,7 @@ class GitSync:
             name=NAME,
             image=self.image,
             args=[*self._flags(login), *flags],
+            env=login.env if login else (),
             mounts=self._mounts(login),
             user=USER,
             resources=RESOURCES,

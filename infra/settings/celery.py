@@ -122,6 +122,11 @@ class CelerySettings(SettingsModel):
         """The queues that have workers."""
         return self.queues or (Queue(name=DEFAULT_QUEUE),)
 
+    @property
+    def longest_of_all(self) -> int:
+        """Seconds that a task in any queue may take."""
+        return max(self.longest(queue) for queue in self.served)
+
     def longest(self, queue: Queue) -> int:
         """Seconds that a task in ``queue`` may take."""
         return queue.longest_task_seconds or self.longest_task_seconds

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from infra.settings.airflow import ProvidedSecrets
+from infra.settings.airflow import AirflowSettings, ProvidedSecrets
 from infra.settings.base import ENCRYPTED
+from infra.settings.celery import CelerySettings
 from infra.settings.dags import ArtifactDags, Dags, GitBundleDags, GitSource, GitSyncDags
+from infra.settings.executors import Executor
 
 if TYPE_CHECKING:
     from infra.settings.environment import Settings
@@ -24,6 +26,7 @@ SSH_PORT = 22
 SCP_FORM = re.compile(r"[A-Za-z0-9._-]+@(?P<host>[A-Za-z0-9.-]+):[^\s:]\S*")
 """``git@host:path``, as ssh's own copy program writes it (git-clone(1), GIT URLS)."""
 KEY_BEGINS = re.compile(r"-----BEGIN ([A-Z]+ )?PRIVATE KEY-----")
+CERTIFICATES = re.compile(r"(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+")
 OPENSSH_MAGIC = b"openssh-key-v1\0"
 """What the key format of OpenSSH begins with; the cipher's name follows, after four bytes that say how long it is
 (https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.key)."""
@@ -55,7 +58,7 @@ def dag_problems(settings: "Settings") -> list[str]:
         if isinstance(dags, GitSyncDags | GitBundleDags):
             problems += _git_problems(airflow.name, dags.git, secrets)
         if isinstance(dags, GitSyncDags):
-            problems += _git_sync_problems(airflow.name, dags, secrets)
+            problems += [*_git_sync_problems(airflow.name, dags, secrets), *_stale_problems(airflow, dags)]
         elif isinstance(dags, GitBundleDags):
             problems += _git_bundle_problems(airflow.name, dags)
         elif isinstance(dags, ArtifactDags):
@@ -87,6 +90,8 @@ def _git_sync_problems(name: str, dags: GitSyncDags, secrets: ProvidedSecrets) -
     key = secrets.github_app_key
     if dags.plugins is not None:
         yield from _path_problems(f"{where}.plugins", dags.plugins)
+    if dags.ca_certificates is not None:
+        yield from _ca_problems(f"{where}.caCertificates", dags)
     if dags.github_app is None:
         if key is not None:
             yield (
@@ -105,6 +110,30 @@ def _git_sync_problems(name: str, dags: GitSyncDags, secrets: ProvidedSecrets) -
         )
     elif key.get_secret_value() != ENCRYPTED and (wrong := _key_problem(key.get_secret_value())):
         yield f"secrets.{name}.githubAppKey: {wrong}"
+
+
+def _stale_problems(airflow: AirflowSettings, dags: GitSyncDags) -> Iterator[str]:
+    if dags.stale_worktree_seconds is None or Executor.CELERY not in airflow.executor:
+        return
+    longest = (airflow.celery or CelerySettings()).longest_of_all
+    if dags.stale_worktree_seconds < longest:
+        yield (
+            f"airflows.{airflow.name}.dags.staleWorktreeSeconds: {dags.stale_worktree_seconds} is less than the "
+            f"longest task of a worker, {longest} (celery.longestTaskSeconds): a push would take its files away while "
+            "it runs. Leave the key out, or raise it"
+        )
+
+
+def _ca_problems(where: str, dags: GitSyncDags) -> Iterator[str]:
+    if not dags.git.repository.startswith("https://"):
+        yield f"{where}: is for https. Over ssh, git.knownHosts says which server is trusted. Remove it"
+    elif "PRIVATE KEY-----" in str(dags.ca_certificates):
+        yield f"{where}: holds a private key. Take it out, and replace that key where it is in use"
+    elif not CERTIFICATES.fullmatch(str(dags.ca_certificates).strip()):
+        yield (
+            f"{where}: is no list of certificates, each from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----. "
+            "Give the authority's whole PEM file"
+        )
 
 
 def _git_bundle_problems(name: str, dags: GitBundleDags) -> Iterator[str]:

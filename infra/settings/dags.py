@@ -76,12 +76,15 @@ class GitSyncDags(AirflowImage):
     git: GitSource
     github_app: GithubApp | None = None
     """Signs in to the repository as an app, in place of a token."""
+    ca_certificates: Annotated[str, StringConstraints(max_length=100_000)] | None = None
+    """Certificates (PEM) of the authority that vouches for the server, where no public one does. Over https."""
     plugins: Annotated[str, StringConstraints(pattern=SUBPATH)] | None = None
     """The folder in the repository with Airflow plugins. None: those of the image."""
     period_seconds: Annotated[int, Field(ge=5, le=3600)] = 30
     """Between two looks at the repository."""
-    stale_worktree_seconds: Annotated[int, Field(ge=0, le=7 * 86400)] = 600
-    """How long an earlier commit's files stay for who has them open. LocalExecutor: as long as the longest task."""
+    stale_worktree_seconds: Annotated[int, Field(ge=0, le=7 * 86400)] | None = None
+    """How long an earlier commit's files stay for who has them open: tasks of workers and of the LocalExecutor. None:
+    as long as the longest task of a worker; 6 hours with the LocalExecutor; else 10 minutes."""
     max_failures: Annotated[int, Field(ge=-1, le=10_000)] = 10
     """Looks in a row that may fail until git-sync is restarted, which shows on its pod; -1: any number."""
     volume_size: Quantity = "1Gi"

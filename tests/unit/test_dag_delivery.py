@@ -13,6 +13,7 @@ from tests.unit.test_environment import airflow_cfg, leaves, pods
 
 TOKEN = "ghp_0123456789+/abc"
 HOST_KEY = "git.acme.example ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGitKey"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 SSH = "git@git.acme.example:data/airflow-dags.git"
 
 
@@ -233,6 +234,36 @@ def test_git_sync_runs_as_its_images_user_under_the_restricted_standard(by_ssh: 
         spec = pods(by_ssh)[name]
         assert spec["securityContext"]["runAsUser"] == 50000, name
         assert "runAsUser" not in own(spec)["securityContext"], name
+
+
+def test_a_push_takes_no_files_from_a_task_that_runs() -> None:
+    def kept(**changes: object) -> set[str]:
+        recorded = deployed("dev", lambda tree: first(tree).update(changes))
+        flags = [flag for one in syncs(recorded).values() for flag in one["args"]]
+        return {flag for flag in flags if flag.startswith("--stale-worktree-timeout=")}
+
+    assert kept() == {"--stale-worktree-timeout=600s"}
+    assert kept(executor="LocalExecutor") == {"--stale-worktree-timeout=21600s"}
+    queues = [{"name": "default"}, {"name": "slow", "longestTaskSeconds": 7200}]
+    celery = {"queues": queues, "longestTaskSeconds": 900}
+    assert kept(executor="CeleryExecutor", celery=celery) == {"--stale-worktree-timeout=7200s"}
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_a_servers_own_authority_is_trusted_in_place_of_the_public_ones(token: str | None) -> None:
+    def change(tree: Tree) -> None:
+        first(tree)["dags"]["caCertificates"] = CERTIFICATE
+        if token:
+            given(gitToken=token)(tree)
+
+    recorded = deployed("dev", change)
+    held = recorded.one("Secret", "main-git").inputs["stringData"]
+    assert held == {"ca": CERTIFICATE, **({"token": token} if token else {})}
+    for name, container in syncs(recorded).items():
+        env = {one["name"]: one["value"] for one in container["env"]}
+        assert env == {"GIT_SSL_CAINFO": "/run/secrets/git/ca"}, name
+        assert any(mount["name"] == "git-login" for mount in container["volumeMounts"]), name
+        assert any(flag.startswith("--password-file") for flag in container["args"]) == bool(token), name
 
 
 def annotations(recording: Recording, workload: str) -> dict[str, str]:

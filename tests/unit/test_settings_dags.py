@@ -7,7 +7,7 @@ import pytest
 from infra.settings import SettingsError
 from tests.unit.stack_files import Tree, changed, settings, stack_config
 from tests.unit.test_dag_bundles import artifact, git_bundle
-from tests.unit.test_dag_delivery import HOST_KEY, SSH, TOKEN, first, git, given, openssh_key, over_ssh
+from tests.unit.test_dag_delivery import CERTIFICATE, HOST_KEY, SSH, TOKEN, first, git, given, openssh_key, over_ssh
 
 
 def problems(change: Callable[[Tree], object], stack: str = "dev") -> str:
@@ -45,6 +45,16 @@ def but(change: Callable[[Tree], object]) -> Callable[[Tree], object]:
         (lambda t: first(t)["dags"].update(periodSeconds=1), "dags.periodSeconds: 1 must be greater than or equal"),
         (lambda t: first(t)["dags"].pop("git"), "airflows.main.dags.git: is missing"),
         (lambda t: first(t)["dags"].pop("digest"), "airflows.main.dags.digest: is missing"),
+        (
+            lambda t: first(t)["dags"].update(caCertificates="ca"),
+            "dags.caCertificates: is no list of certificates, each",
+        ),
+        (lambda t: first(t)["dags"].update(caCertificates=openssh_key()), "caCertificates: holds a private key."),
+        (but(lambda t: first(t)["dags"].update(caCertificates=CERTIFICATE)), "caCertificates: is for https. Over ssh,"),
+        (
+            lambda t: (first(t).update(executor="CeleryExecutor"), first(t)["dags"].update(staleWorktreeSeconds=600)),
+            "airflows.main.dags.staleWorktreeSeconds: 600 is less than the longest task of a worker, 21600",
+        ),
         (given(gitToken="two lines\n"), "secrets.main.gitToken: has a space or a line break in it"),
         (
             given(gitSshKey=openssh_key()),
