@@ -59,6 +59,14 @@ IMAGES: Final = {
         "v4.5.0",
         "sha256:0e64aedb0d0ae0a3bab880349a5109b2a31891d646dd61e433ca36ed220dff1f",
     ),
+    # The digest as natrontech/container-images pins it beside this tag (nginx-ingress-coraza/Dockerfile).
+    # renovate: datasource=docker depName=nginx/nginx-ingress
+    "nginx-ingress": PublicImage(
+        "docker.io",
+        "nginx/nginx-ingress",
+        "5.5.3",
+        "sha256:b3089f2e10238c4ef8d0462c6793fd2593b25219aa2bc27f62f16cf8c73ac8b6",
+    ),
     # The digest as several repositories pin it beside this tag (ollygarden/grafts, pgbouncerreceiver, among them).
     # renovate: datasource=docker depName=edoburu/pgbouncer
     "pgbouncer": PublicImage(

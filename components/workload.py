@@ -75,6 +75,8 @@ class Container:
     lifecycle: LifecycleArgsDict | None = None
     user: int | None = None
     """None: the pod's."""
+    capabilities: Sequence[str] = ()
+    """Those that it keeps. The strictest Pod Security Standard allows NET_BIND_SERVICE alone."""
     restart_policy: str | None = None
     """``Always`` makes an init container a sidecar that runs until the pod's own containers have ended."""
 
@@ -250,6 +252,8 @@ def _container(spec: Container) -> ContainerArgsDict:
     }
     if spec.user is not None:
         security["run_as_user"] = spec.user
+    if spec.capabilities:
+        security["capabilities"] = {"drop": ["ALL"], "add": list(spec.capabilities)}
     ports: list[ContainerPortArgsDict] = [{"name": name, "container_port": port} for name, port in spec.ports.items()]
     made: ContainerArgsDict = {
         "name": spec.name,

@@ -28,6 +28,7 @@ from infra.customisation import backfill_lane, customisation, task_nodes, task_s
 from infra.dag_delivery import dag_source
 from infra.foundations import foundations, in_cluster_database, instance_database
 from infra.google_cloud import GoogleCloud, Home
+from infra.ingress import lead_to_airflows, way_in_of
 from infra.network import airflow_network, cluster_network
 from infra.operations import operation_args
 from infra.quota import quota_args
@@ -43,6 +44,7 @@ from infra.settings import (
     VolumeTaskLogs,
     organisation_of,
 )
+from infra.settings.ingress_addresses import address_of, base_url
 from infra.settings.sizes import capacity, connection_budgets
 from infra.sizing import sizing_of
 
@@ -62,7 +64,6 @@ def deploy(settings: Settings, environment: str) -> None:
             require_images([image.reference for image in dag_images.values()], google.provider)
         except ImageMissingError as error:
             raise pulumi.RunError(str(error)) from None
-        google.address()
     cluster, instance = foundations(settings, google)
     opts = pulumi.ResourceOptions(provider=cluster.provider)
     checksum_key = random.RandomPassword("checksum-key", length=32, special=False).result
@@ -79,6 +80,7 @@ def deploy(settings: Settings, environment: str) -> None:
     else:
         raise AssertionError("the settings let no database on Google Cloud pass without 'google'")
     connections = connection_budgets(settings)
+    routes = way_in_of(settings, google, images, checksum_key, network, _component_nodes(settings), priorities, opts)
     airflows: dict[str, Airflow] = {}
     for asked in settings.airflows:
         secrets = settings.secrets.get(asked.name, ProvidedSecrets())
@@ -93,7 +95,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 task_logs=_log_store(asked, home),
                 checksum_key=checksum_key,
                 environment=environment,
-                base_url=asked.base_url,
+                base_url=base_url(asked, settings),
                 admin_user=asked.admin_user,
                 admin_email=asked.admin_email,
                 parallelism=capacity(asked).parallelism,
@@ -128,6 +130,7 @@ def deploy(settings: Settings, environment: str) -> None:
         )
         airflows[asked.name] = airflow
         escrowed[_fernet_key(asked)] = airflow.fernet_key
+    lead_to_airflows(routes, settings, airflows)
     retired = [asked for asked in settings.airflows if asked.state is AirflowState.RETIRED]
     if google:
         google.escrow(escrowed, released=[_fernet_key(asked) for asked in retired])
@@ -137,6 +140,7 @@ def deploy(settings: Settings, environment: str) -> None:
             asked.name: {
                 "namespace": airflows[asked.name].namespace,
                 "url": airflows[asked.name].url,
+                "address": found.url if (found := address_of(asked, settings)) else None,
                 "adminUser": airflows[asked.name].admin_user,
                 "adminSecret": airflows[asked.name].admin_secret,
                 "dagsVersion": airflows[asked.name].version,

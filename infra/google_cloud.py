@@ -69,9 +69,15 @@ class GoogleCloud:
         self.organisation = organisation_of(google)
         self.provider = gcp.Provider("google", project=google.project, region=google.region, default_labels=self.labels)
         self._opts = pulumi.ResourceOptions(provider=self.provider)
+        self._subnetwork: pulumi.Input[str] | None = None
 
     def network(self) -> Placement:
         """The network that the settings name, or one of the environment's own."""
+        placement = self._placement()
+        self._subnetwork = placement.subnetwork
+        return placement
+
+    def _placement(self) -> Placement:
         given = self.settings.network
         if isinstance(given, ExistingNetwork):
             host = given.host_project or self.google.project
@@ -261,17 +267,24 @@ class GoogleCloud:
             self._opts,
         )
 
-    def address(self) -> None:
-        """The address for people, if the settings ask for one."""
+    def address(self) -> pulumi.Output[str] | None:
+        """The address for people, if the settings ask for one that can be reserved.
+
+        An internal one is the VPC's, so it needs a network that the environment knows of.
+        """
         ingress = self.settings.ingress
-        if ingress is None:
-            return
+        if ingress is None or ingress.exposure == "node-port":
+            return None
+        internal = ingress.exposure == "internal"
+        if internal and self._subnetwork is None:
+            return None
         made = IngressAddress(
             "ingress",
             AddressArgs(
                 environment=self.environment,
                 region=self.google.region,
                 domain=ingress.domain,
+                subnetwork=self._subnetwork if internal else None,
                 zone=ingress.dns.zone if ingress.dns else None,
                 zone_project=ingress.dns.project if ingress.dns else None,
                 protect=self.protect,
@@ -279,6 +292,7 @@ class GoogleCloud:
             self._opts,
         )
         pulumi.export("ingressAddress", made.address)
+        return made.address
 
     def escrow(self, secrets: Mapping[str, pulumi.Output[str]], released: Collection[str]) -> None:
         """Keeps ``secrets`` for the day when all else is lost; the ``released`` ones are no longer protected."""

@@ -3,6 +3,7 @@
 from infra.celery import broker_images
 from infra.settings import Settings
 from infra.settings.dags import GitSyncDags
+from infra.settings.ingress_addresses import way_in
 from infra.settings.sizes import capacity
 
 
@@ -13,4 +14,6 @@ def images_of(settings: Settings) -> frozenset[str]:
         used |= {"pgbouncer", "pgbouncer-exporter"}
     if any(isinstance(airflow.dags, GitSyncDags) for airflow in settings.airflows):
         used.add("git-sync")
+    if way_in(settings):
+        used.add("nginx-ingress")
     return frozenset(used)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+from ops.door import Door
 from testbed.progress import Failure
 
 POLL_SECONDS = 1.0
@@ -16,10 +17,11 @@ FINISHED = ("success", "failed")
 
 
 class AirflowApi:
-    """A session at ``url`` (no slash at the end) with the token that ``username`` and ``password`` get."""
+    """A session at a door, or a plain ``url`` (no slash at the end), with the token that the password gets."""
 
-    def __init__(self, url: str, username: str, password: str) -> None:
-        self.url = url
+    def __init__(self, url: str | Door, username: str, password: str) -> None:
+        self._door = url if isinstance(url, Door) else Door(url)
+        self.url = self._door.url
         self._token = ""
         self._credentials = {"username": username, "password": password}
 
@@ -147,5 +149,5 @@ class AirflowApi:
         )
         if self._token:
             request.add_header("Authorization", f"Bearer {self._token}")
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with self._door.opener.open(request, timeout=30) as answer:
             return json.load(answer)

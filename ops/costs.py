@@ -77,7 +77,7 @@ def uses(config: Tree, hours: int) -> list[Use]:
         found += _database_uses(database, hours)
     if isinstance(cluster, GkeCluster) and not isinstance(network, ExistingNetwork):
         found += _network_uses(network, cluster, hours)
-    if config.get("ingress"):
+    if config.get("ingress") and config.get("google"):
         found.append(Use("Ingress address", "until something listens there", {"address-unused": (hours, hours)}))
     if config.get("google"):
         # One for each Airflow's Fernet keys, one for the administrator of a database that is Google's.

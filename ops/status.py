@@ -7,7 +7,7 @@ from typing import Any
 from ops.airflow_state import airflow_problems
 from ops.cluster_view import ClusterView, trouble
 from ops.cron_state import CronState, cron_states, made_by, runs_of_cron_jobs
-from ops.reach import reach
+from ops.reach import enter
 from ops.repositories import repository_problems
 from ops.target import Target
 
@@ -32,8 +32,8 @@ def status(chosen: Target) -> bool:
         print(f"\n  memory of all pods together, database included: {_mebi(total)}")
     if chosen.testbed:
         for airflow in chosen.settings.airflows:
-            with reach(chosen, f"airflow-{airflow.name}") as url:
-                print(f"  Airflow {airflow.name}: {url}")
+            with enter(chosen, airflow.name) as door:
+                print(f"  Airflow {airflow.name}: {door.url}")
     if pods:
         wrong += [*repository_problems(chosen, view, pods), *airflow_problems(chosen, view)]
     else:

@@ -9,7 +9,7 @@ from ops.airflow_api import AirflowApi
 from ops.cluster_view import ClusterView
 from ops.engine import engine_on
 from ops.kubeconfig import save_kubeconfig
-from ops.reach import port_forward_command, reach
+from ops.reach import enter, port_forward_command, save_authority
 from ops.stack_file import ROOT
 from ops.target import Target, with_images
 from testbed.progress import Failure, Progress
@@ -31,17 +31,24 @@ def up(chosen: Target, progress: Progress, dag: str | None = None, source: Path 
         outcome = engine.up()
     progress.say(f"  {outcome}")
     save_kubeconfig(chosen, outcome.outputs)
+    save_authority(chosen, outcome.outputs)
     airflows = outcome.outputs["airflows"]
     dag = dag or (PROOF if chosen.testbed else None)
-    running = [airflow for airflow in airflows.values() if airflow["state"] == AirflowState.ACTIVE]
-    run = _proof(chosen, running[0], dag, outcome.changed > 0, progress) if dag and running else None
+    running = [name for name, airflow in airflows.items() if airflow["state"] == AirflowState.ACTIVE]
+    run = (
+        _proof(chosen, running[0], airflows[running[0]], dag, outcome.changed > 0, progress)
+        if dag and running
+        else None
+    )
     print(_summary(chosen, airflows, run, time.monotonic() - began))
 
 
-def _proof(chosen: Target, first: dict[str, Any], dag: str, changed: bool, progress: Progress) -> dict[str, Any]:
+def _proof(
+    chosen: Target, name: str, first: dict[str, Any], dag: str, changed: bool, progress: Progress
+) -> dict[str, Any]:
     login = ClusterView(chosen).secret(first["namespace"], first["adminSecret"])
-    with reach(chosen, first["namespace"]) as url:
-        api = AirflowApi(url, login["username"], login["password"])
+    with enter(chosen, name) as door:
+        api = AirflowApi(door, login["username"], login["password"])
         api.log_in()
         run = None if changed else api.latest_run(dag)
         if run is None or run["state"] != "success":
@@ -70,8 +77,12 @@ def _summary(chosen: Target, airflows: dict[str, Any], run: dict[str, Any] | Non
             lines.append("    retired: nothing of it runs; its entry may be removed (docs/teams.md)")
             continue
         if chosen.testbed:
-            with reach(chosen, airflow["namespace"]) as url:
-                lines.append(f"    URL        {url}")
+            with enter(chosen, name) as door:
+                lines.append(f"    URL        {door.url}")
+            if door.authority:
+                lines.append(f"    authority  {door.authority} (for browsers and clients to trust: docs/ingress.md)")
+        elif airflow.get("address"):
+            lines.append(f"    URL        {airflow['address']}")
         else:
             lines.append(
                 f"    URL        http://127.0.0.1:8080 after: "

@@ -30,6 +30,7 @@ from components.airflow.secrets import ADMIN_SECRET, make_secrets
 from components.airflow.services import Services
 from components.airflow.task_logs import LogStoreParts, log_store
 from components.airflow.task_pod import pod_templates
+from components.ingress.labels import REACHED
 from components.workload import RESTRICTED, checksum, metadata
 
 
@@ -55,7 +56,7 @@ class Airflow(pulumi.ComponentResource):
         namespace_name = f"airflow-{name}"
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
-            metadata=metadata(namespace_name, own_labels=RESTRICTED),
+            metadata=metadata(namespace_name, own_labels={**RESTRICTED, **REACHED}),
             # Deleting a namespace deletes all that is in it, volumes too.
             opts=pulumi.ResourceOptions(parent=self, protect=args.protected),
         )

@@ -79,7 +79,11 @@ def airflow_cfg(name: str, namespace: str, args: AirflowArgs, dags: DagParts, lo
             "expose_config": "False",
             **({"base_url": args.base_url} if args.base_url else {}),
         },
-        "fab": {"config_file": WEBSERVER_CONFIG, "enable_proxy_fix": "True"},
+        "fab": {
+            "config_file": WEBSERVER_CONFIG,
+            "enable_proxy_fix": "True",
+            **({"cookie_secure": "True"} if (args.base_url or "").startswith("https:") else {}),
+        },
         "dag_processor": {**dags.options, **parsing},
         "scheduler": {
             "enable_health_check": "True",

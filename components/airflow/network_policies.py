@@ -11,10 +11,12 @@ import pulumi
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
 
 from components.airflow.args import AirflowArgs
+from components.airflow.celery.configuration import FLOWER_PORT
 from components.airflow.configuration import API_PORT
 from components.airflow.dag_bundles import ArtifactStore, GitBundle
 from components.airflow.git_sync import GitSync
 from components.airflow.task_logs import ElasticsearchLogs
+from components.ingress.labels import INGRESS_NAMESPACE
 from components.network import (
     DNS,
     AirflowNetwork,
@@ -32,8 +34,6 @@ from components.network import (
 from components.postgresql import CLIENT_LABEL
 
 COMPONENT: Final = "app.kubernetes.io/component"
-INGRESS_NAMESPACE: Final = {"airflow-platform/ingress": "true"}
-"""Label of a namespace whose pods bring people to the Airflows."""
 LOG_PORTS: Final = (8793, 8794)
 """Log servers of what runs tasks, and of the triggerer: ``[logging] worker_log_server_port`` and
 ``trigger_log_server_port``."""
@@ -97,6 +97,9 @@ def restrict_network(
         ],
         egress=to_kubernetes.apply(lambda found: [log_servers, *_log_store(args, network), *found]),
     )
+    if args.celery and args.celery.flower:
+        from_outside: Ingress = {"from_": [{"namespace_selector": {"match_labels": INGRESS_NAMESPACE}}]}
+        allow("flower", _only("flower"), ingress=[{**from_outside, "ports": ports(FLOWER_PORT)}])
     allow("pod-launchers", _any_of(KUBERNETES_USERS), egress=to_kubernetes)
     if told := args.operation.notifications:
         allow("notifications", _only("scheduler"), egress=[cluster.host(told.host, told.port)])

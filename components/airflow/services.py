@@ -56,11 +56,13 @@ class Services:
         alive = _http("/api/v2/version", API_PORT)
         pod = self.blueprint.component_pod(
             "api-server",
-            ["airflow", "api-server"],
+            ["airflow", "api-server", *(["--proxy-headers"] if self.blueprint.args.base_url else [])],
             self.blueprint.args.sizing.api_server,
             service_account=self.accounts.api_server,
             replicas=self.blueprint.args.sizing.replicas.api_server,
             api_access=True,
+            # Scheme and client as the way in says; network policies let no other namespace say so.
+            env=[{"name": "FORWARDED_ALLOW_IPS", "value": "*"}] if self.blueprint.args.base_url else (),
             ports={"http": API_PORT},
             probes={
                 "startup": _while_starting(alive),

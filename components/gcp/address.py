@@ -8,11 +8,15 @@ import pulumi_gcp as gcp
 
 @dataclass(frozen=True)
 class AddressArgs:
-    """Arguments of ``IngressAddress``. ``zone`` is a Cloud DNS zone of ``zone_project``, or None for no records."""
+    """Arguments of ``IngressAddress``. ``zone`` is a Cloud DNS zone of ``zone_project``, or None for no records.
+
+    With a ``subnetwork`` the address is one of that network's own, which nobody outside reaches.
+    """
 
     environment: str
     region: str
     domain: str
+    subnetwork: pulumi.Input[str] | None = None
     zone: str | None = None
     zone_project: str | None = None
     protect: bool = True
@@ -29,8 +33,9 @@ class IngressAddress(pulumi.ComponentResource):
             f"{name}-address",
             name=f"{args.environment}-ingress",
             region=args.region,
-            address_type="EXTERNAL",
-            network_tier="PREMIUM",
+            address_type="INTERNAL" if args.subnetwork is not None else "EXTERNAL",
+            network_tier=None if args.subnetwork is not None else "PREMIUM",
+            subnetwork=args.subnetwork,
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
         self.address = reserved.address

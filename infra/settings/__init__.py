@@ -16,6 +16,7 @@ from infra.settings.database import CloudSqlDatabase, ExistingDatabase, InCluste
 from infra.settings.environment import Settings
 from infra.settings.executors import Executor
 from infra.settings.google import ExistingNetwork, Google, OwnNetwork
+from infra.settings.ingress import Ingress
 from infra.settings.load import PROJECT, SettingsError, load, parse
 from infra.settings.organisation import OrganisationStack
 
@@ -33,6 +34,7 @@ __all__ = [
     "Google",
     "ImageDags",
     "InClusterDatabase",
+    "Ingress",
     "KubeconfigCluster",
     "NodePool",
     "OrganisationStack",

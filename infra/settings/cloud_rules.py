@@ -45,8 +45,6 @@ def _place_problems(settings: "Settings") -> Iterator[str]:
                     f"{key}: kind '{part.kind}' is on Google Cloud, and nothing says where. Add 'google' with project, "
                     "region, platformProject and breakGlass"
                 )
-        if settings.ingress is not None:
-            yield "ingress: its address is Google Cloud's. Add 'google', or leave 'ingress' out"
     if settings.google and len(settings.google.escrow_regions) == 1:
         yield (
             "google.escrowRegions: one region is where the rest is, too, or might be lost likewise. Name two or more, "

@@ -25,6 +25,7 @@ OWNED: Mapping[tuple[str, str], str] = {
     ("api_auth", "jwt_secret"): "it belongs under secrets, as jwtSecret",
     ("fab", "config_file"): "sign-in is the platform's",
     ("fab", "enable_proxy_fix"): "sign-in is the platform's",
+    ("fab", "cookie_secure"): "it follows the address: sign-in by https is by https only",
     ("core", "plugins_folder"): "say with dags where DAGs come from; plugins come with them",
     ("dag_processor", "dag_bundle_config_list"): "say with dags where DAGs come from",
     ("dag_processor", "dag_bundle_storage_path"): "say with dags where DAGs come from",

@@ -20,7 +20,9 @@ from infra.settings.customisation_rules import customisation_problems
 from infra.settings.dag_rules import dag_problems
 from infra.settings.database import DatabaseSettings
 from infra.settings.executors import Executor
-from infra.settings.google import Google, Ingress, NetworkSettings
+from infra.settings.google import Google, NetworkSettings
+from infra.settings.ingress import Ingress
+from infra.settings.ingress_rules import ingress_problems
 from infra.settings.network_policy import NetworkPolicies
 from infra.settings.network_rules import network_policy_problems
 from infra.settings.notification_rules import notification_problems
@@ -52,6 +54,8 @@ class Settings(SettingsModel):
     cluster: ClusterSettings
     database: DatabaseSettings
     ingress: Ingress | None = None
+    ingress_key: SecretStr | None = None
+    """The private key of a certificate of kind ``given``, PEM, without a passphrase."""
     airflows: Annotated[tuple[AirflowSettings, ...], Field(min_length=1)]
     network_policies: NetworkPolicies = NetworkPolicies()
     images: Images = Images()
@@ -84,6 +88,7 @@ class Settings(SettingsModel):
             *task_problems(self),
             *celery_problems(self),
             *notification_problems(self),
+            *ingress_problems(self),
         ]
         if found:
             raise ValueError("\n".join(found))

@@ -80,12 +80,3 @@ class Dns(SettingsModel):
     zone: DnsLabel
     project: ProjectId | None = None
     """The zone's project. None: the environment's own."""
-
-
-class Ingress(SettingsModel):
-    """The address that people use. What listens there is the ingress controller's concern."""
-
-    domain: Domain
-    """Airflows are found below it: ``<name>.<domain>``."""
-    dns: Dns | None = None
-    """None: the records are somebody else's; the address is among the stack's outputs."""

@@ -20,6 +20,7 @@ PROJECT_DEFAULTS = (("ephemeral", False), ("images", {}), ("secrets", {}))
 SECRET_KEYS = {
     "secrets": f"--path '{PROJECT}:secrets.<airflow>.<key>'",
     "databaseAdministratorPassword": f"{PROJECT}:databaseAdministratorPassword",
+    "ingressKey": f"{PROJECT}:ingressKey",
 }
 """Settings that must be encrypted, and how `pulumi config set` names them."""
 

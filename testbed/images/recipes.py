@@ -99,8 +99,10 @@ REDIS = Recipe("redis", ("redis-server", "redis-tools"), hooks=_as_user_999("red
 RABBITMQ = Recipe("rabbitmq", ("rabbitmq-server",), hooks=_as_user_999("rabbitmq", "/var/lib/rabbitmq"))
 PGBOUNCER = Recipe("pgbouncer", ("pgbouncer", "python3-prometheus-client", "python3-psycopg2"))
 GIT_SYNC = Recipe("git-sync", ("ca-certificates", "git", "openssh-client"), program=Program("git-sync"))
+NGINX_INGRESS = Recipe("nginx-ingress", ("nginx", "python3"))
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER, GIT_SYNC)
+    recipe.name: recipe
+    for recipe in (AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER, GIT_SYNC, NGINX_INGRESS)
 }
 SHARED = {"pgbouncer-exporter": PGBOUNCER.name}
 """Images of the platform that are in another one's here: image -> recipe."""

@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +20,7 @@ from kubernetes.dynamic.resource import ResourceList
 from ops.airflow_api import AirflowApi
 from ops.cluster_view import ClusterView
 from ops.engine import Engine, Outcome, engine_on
-from ops.reach import reach
+from ops.reach import enter, save_authority
 from ops.stack_file import ROOT
 from ops.target import Target, target, with_images
 from testbed.cluster.cluster import Cluster
@@ -58,6 +59,9 @@ class Platform:
         text = (ROOT / "stacks" / "Pulumi.local.yaml").read_text(encoding="utf-8")
         self._tree = yaml.safe_load(text)
         self._tree["config"]["airflow-platform:cluster"]["context"] = f"airflow-platform-{CLUSTER}"
+        # The stack's own port may be somebody else's here.
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self._tree["config"]["airflow-platform:ingress"]["port"] = listener.getsockname()[1]
         self.write()
 
     def remove(self) -> None:
@@ -105,7 +109,9 @@ class Platform:
     def up(self) -> Outcome:
         """What `make up` does with the stack; without the proof."""
         with self.engine() as engine:
-            return engine.up()
+            outcome = engine.up()
+        save_authority(target(STACK, self.progress, self.stacks), outcome.outputs)
+        return outcome
 
     def command(self, *arguments: str) -> subprocess.Popen[str]:
         """Start `python -m ops` on the stack in a process group of its own, as a terminal would."""
@@ -125,11 +131,9 @@ class Platform:
     @contextmanager
     def airflow(self, name: str = "main") -> Iterator[AirflowApi]:
         """A session as the administrator of an Airflow."""
-        chosen = target(STACK, self.progress, self.stacks)
-        namespace = f"airflow-{name}"
-        login = self.view().secret(namespace, "admin")
-        with reach(chosen, namespace) as url:
-            api = AirflowApi(url, login["username"], login["password"])
+        login = self.view().secret(f"airflow-{name}", "admin")
+        with enter(target(STACK, self.progress, self.stacks), name) as door:
+            api = AirflowApi(door, login["username"], login["password"])
             api.log_in()
             yield api
 

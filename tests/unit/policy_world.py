@@ -51,7 +51,7 @@ class World:
             return True
         side = "to" if direction == "Egress" else "from"
         return any(
-            any(self._is(choice, pod.namespace, peer) for choice in rule[side])
+            (side not in rule or any(self._is(choice, pod.namespace, peer) for choice in rule[side]))
             and any(
                 one["port"] == port and one["protocol"] == protocol for one in rule.get("ports", [_any(port, protocol)])
             )

@@ -56,7 +56,7 @@ def test_every_kubernetes_object_belongs_to_a_component_and_uses_the_environment
     objects = [r for r in local.resources if r.type.startswith("kubernetes:")]
     assert len(objects) > 25
     for one in objects:
-        assert one.parent in {"main", "postgresql", "priorities"}, one.name
+        assert one.parent in {"ingress", "main", "postgresql", "priorities"}, one.name
         assert one.provider == "cluster", one.name
 
 
@@ -102,7 +102,7 @@ def test_nothing_is_mounted_file_by_file(local: Recording) -> None:
 
 def test_every_long_running_container_has_probes(local: Recording) -> None:
     long_running = {**local.of("Deployment"), **local.of("StatefulSet")}
-    assert len(long_running) == 5
+    assert len(long_running) == 6
     for name, one in long_running.items():
         for container in one.inputs["spec"]["template"]["spec"]["containers"]:
             assert "startupProbe" in container, name
@@ -111,7 +111,7 @@ def test_every_long_running_container_has_probes(local: Recording) -> None:
 
 def test_only_what_talks_to_the_kubernetes_api_has_a_token(local: Recording) -> None:
     with_token = {name for name, spec in pods(local).items() if spec["automountServiceAccountToken"]}
-    assert with_token == {"main-scheduler", "main-api-server", "main-clean-task-pods:cron"}
+    assert with_token == {"ingress-controller", "main-scheduler", "main-api-server", "main-clean-task-pods:cron"}
 
 
 def test_a_task_pod_has_no_secret_and_no_way_to_the_database(local: Recording) -> None:
@@ -163,7 +163,7 @@ def test_airflow_is_told_where_tasks_find_the_api_server_and_how_components_find
 
 
 def test_a_base_url_with_a_path_is_part_of_the_execution_api_address() -> None:
-    recorded = deployed(change=lambda t: t["airflows"][0].update(baseUrl="https://example.com/team/a"))
+    recorded = deployed(change=lambda t: t["airflows"][0].update(baseUrl="https://example.com:8443/team/a"))
     url = airflow_cfg(recorded)["core"]["execution_api_server_url"]
     assert url == "http://api-server.airflow-main.svc.cluster.local:8080/team/a/execution/"
 
@@ -184,7 +184,7 @@ def test_a_digest_pins_the_image() -> None:
 
 def test_the_local_executor_starts_no_pods_and_has_no_rights_to() -> None:
     recorded = deployed(change=lambda t: t["airflows"][0].update(executor="LocalExecutor"))
-    assert not recorded.of("Role")
+    assert set(recorded.of("Role")) == {"ingress-role"}
     assert "pod-template.yaml" not in recorded.one("ConfigMap", "main-config").inputs["data"]
     scheduler = recorded.one("Deployment", "main-scheduler").inputs["spec"]
     assert scheduler["strategy"] == {"type": "Recreate"}
@@ -224,7 +224,8 @@ def test_a_given_secret_with_odd_characters_arrives_whole() -> None:
 
 def stateful(recording: Recording) -> dict[str, Registered]:
     kinds = {"Namespace", "StatefulSet", "PersistentVolumeClaim", "RandomBytes"}
-    return {r.name: r for r in recording.resources if r.kind in kinds}
+    made_again = {"ingress-namespace"}
+    return {r.name: r for r in recording.resources if r.kind in kinds and r.name not in made_again}
 
 
 def test_what_cannot_be_made_again_is_protected_unless_the_stack_is_ephemeral(local: Recording) -> None:
@@ -241,7 +242,7 @@ def test_two_airflows_share_no_namespace_role_or_secret() -> None:
 
     recorded = deployed(change=change)
     namespaces = {r.inputs["metadata"]["name"] for r in recorded.of("Namespace").values()}
-    assert namespaces == {"postgresql", "airflow-main", "airflow-team-b"}
+    assert namespaces == {"ingress", "postgresql", "airflow-main", "airflow-team-b"}
     connections = [
         recorded.one("Secret", f"{name}-database").inputs["stringData"]["connection"] for name in ("main", "team-b")
     ]

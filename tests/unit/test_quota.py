@@ -47,6 +47,7 @@ def recorded_requests(recording: Recording) -> dict[str, tuple[int, int]]:
     specs = {
         name.removeprefix("main-"): one.inputs["spec"]["template"]["spec"]
         for name, one in recording.of("Deployment").items()
+        if name.startswith("main-")
     }
     text = recording.one("ConfigMap", "main-config").inputs["data"].get("pod-template.yaml")
     specs |= {"task": yaml.safe_load(text)["spec"]} if text else {}

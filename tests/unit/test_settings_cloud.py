@@ -57,7 +57,7 @@ def first(tree: Tree) -> Tree:
 MISTAKES: list[tuple[Callable[[Tree], object], str]] = [
     (lambda t: t.pop("google"), "cluster: kind 'gke' is on Google Cloud, and nothing says where. Add 'google'"),
     (lambda t: t.pop("google"), "database: kind 'cloud-sql' is on Google Cloud"),
-    (lambda t: t.pop("google"), "ingress: its address is Google Cloud's"),
+    (lambda t: t.pop("google"), "ingress.exposure: 'public' is a load balancer of Google's. Add 'google'"),
     (lambda t: t["google"].update(project="A"), 'google.project: "A" does not have the form'),
     (
         lambda t: t["google"].update(breakGlass="me"),

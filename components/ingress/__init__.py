@@ -1,0 +1,18 @@
+"""The way in: a controller, its certificate, and which host leads where."""
+
+from components.ingress.args import ExistingSecret, Exposure, Given, IngressArgs, SelfSigned, Tls
+from components.ingress.controller import IngressController
+from components.ingress.routes import Backend, Limit, Routes
+
+__all__ = [
+    "Backend",
+    "ExistingSecret",
+    "Exposure",
+    "Given",
+    "IngressArgs",
+    "IngressController",
+    "Limit",
+    "Routes",
+    "SelfSigned",
+    "Tls",
+]

@@ -1,0 +1,89 @@
+"""The certificate that the controller serves every host with, as a Secret."""
+
+from dataclasses import dataclass
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+import pulumi_tls as tls
+
+from components.ingress.args import ExistingSecret, Given, IngressArgs, SelfSigned
+from components.workload import metadata
+
+SECRET = "tls"  # noqa: S105 (a name)
+_DAY = 24
+AUTHORITY_HOURS = 10 * 365 * _DAY
+RENEWED_HOURS = 30 * _DAY
+"""How long before its end a certificate is made anew by the next update."""
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """The Secret's name, and the authority's certificate in PEM where it is one that nobody knows yet."""
+
+    secret: str
+    resources: tuple[pulumi.Resource, ...] = ()
+    authority: pulumi.Output[str] | None = None
+
+
+def make_certificate(
+    name: str, args: IngressArgs, namespace: pulumi.Output[str], parent: pulumi.Resource
+) -> Certificate:
+    """Makes the Secret, or names the one that something else keeps."""
+    match args.tls:
+        case ExistingSecret(secret):
+            return Certificate(secret)
+        case Given(certificate, key):
+            return Certificate(SECRET, (_secret(name, certificate, key, namespace, parent),))
+        case SelfSigned() as asked:
+            return _self_signed(name, asked, namespace, parent)
+
+
+def _self_signed(name: str, asked: SelfSigned, namespace: pulumi.Output[str], parent: pulumi.Resource) -> Certificate:
+    opts = pulumi.ResourceOptions(parent=parent)
+    authority_key = tls.PrivateKey(f"{name}-authority-key", algorithm="ECDSA", ecdsa_curve="P256", opts=opts)
+    authority = tls.SelfSignedCert(
+        f"{name}-authority",
+        private_key_pem=authority_key.private_key_pem,
+        subject={"common_name": "airflow-platform's own authority", "organization": "airflow-platform"},
+        is_ca_certificate=True,
+        validity_period_hours=AUTHORITY_HOURS,
+        allowed_uses=["cert_signing", "crl_signing"],
+        opts=opts,
+    )
+    key = tls.PrivateKey(f"{name}-certificate-key", algorithm="ECDSA", ecdsa_curve="P256", opts=opts)
+    request = tls.CertRequest(
+        f"{name}-certificate-request",
+        private_key_pem=key.private_key_pem,
+        subject={"common_name": asked.hosts[0]},
+        dns_names=list(asked.hosts),
+        opts=opts,
+    )
+    certificate = tls.LocallySignedCert(
+        f"{name}-certificate",
+        cert_request_pem=request.cert_request_pem,
+        ca_private_key_pem=authority_key.private_key_pem,
+        ca_cert_pem=authority.cert_pem,
+        validity_period_hours=asked.days * _DAY,
+        # Not more than half of it, or a short-lived one would be due from the beginning.
+        early_renewal_hours=min(RENEWED_HOURS, asked.days * _DAY // 2),
+        allowed_uses=["digital_signature", "key_encipherment", "server_auth"],
+        opts=opts,
+    )
+    secret = _secret(name, certificate.cert_pem, key.private_key_pem, namespace, parent)
+    return Certificate(SECRET, (secret,), authority.cert_pem)
+
+
+def _secret(
+    name: str,
+    certificate: pulumi.Input[str],
+    key: pulumi.Output[str],
+    namespace: pulumi.Output[str],
+    parent: pulumi.Resource,
+) -> kubernetes.core.v1.Secret:
+    return kubernetes.core.v1.Secret(
+        f"{name}-tls",
+        type="kubernetes.io/tls",
+        metadata=metadata(SECRET, namespace),
+        string_data={"tls.crt": certificate, "tls.key": key},
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
