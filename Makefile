@@ -26,6 +26,26 @@ preview: .venv/ready ## Show what `make up` would change in STACK
 diff: .venv/ready ## What the working tree changes in STACK against BASE (origin/main); no cloud. FORMAT=text|markdown|json
 	@$(PYTHON) -m ops.diff --stack=$(STACK) --base='$(or $(BASE),origin/main)' --format=$(or $(FORMAT),text) --allow='$(ALLOW)'
 
+.PHONY: report
+report: .venv/ready
+	@$(PYTHON) -m ops.diff_render '$(REPORT)' $(or $(FORMAT),text)
+
+.PHONY: comment
+comment: .venv/ready
+	@$(PYTHON) -m ops.github comment --reports='$(REPORTS)' --commit='$(COMMIT)' --kind='$(or $(KIND),offline)'
+
+.PHONY: issues
+issues: .venv/ready
+	@$(PYTHON) -m ops.github issue --reports='$(REPORTS)'
+
+.PHONY: live-preview
+live-preview: .venv/ready ## As diff, asked of the real thing with your credentials: what `up` would do to STACK
+	@$(PYTHON) -m ops.live preview --stack=$(STACK) --format=$(or $(FORMAT),text) --allow='$(ALLOW)' $(if $(POLICY),--policy='$(POLICY)')
+
+.PHONY: drift
+drift: .venv/ready ## What in STACK is not what its state says. Changes nothing
+	@$(PYTHON) -m ops.live drift --stack=$(STACK) --format=$(or $(FORMAT),text)
+
 .PHONY: down
 down: .venv/ready ## Stop STACK; with DELETE=1 also delete its data
 	@$(PYTHON) -m ops down --stack=$(STACK) $(if $(DELETE),--delete)
@@ -61,6 +81,30 @@ publish-dags: .venv/ready ## Publish FOLDER (dags-image/dags) to STACK's bucket:
 .PHONY: rollback-dags
 rollback-dags: .venv/ready ## Make the earlier VERSION what new runs of AIRFLOW (the first one) in STACK get
 	@$(PYTHON) -m ops rollback-dags --stack=$(STACK) --airflow=$(AIRFLOW) --version='$(VERSION)'
+
+.PHONY: smoke
+smoke: .venv/ready ## Run DAG (example_sales_report) in AIRFLOW (every one) of STACK through its REST API
+	@$(PYTHON) -m ops.smoke --stack=$(STACK) --airflow='$(AIRFLOW)' --dag='$(DAG)'
+
+.PHONY: version
+version: .venv/ready ## What git calls the working tree: the DAG image's version
+	@$(PYTHON) -m testbed.images.version
+
+.PHONY: promote
+promote: .venv/ready ## Write VERSION (and DIGEST) of the DAG image into STACK's file, for AIRFLOW (every one)
+	@$(PYTHON) -m ops.promote promote --stack=$(STACK) --airflow='$(AIRFLOW)' --version='$(VERSION)' --digest='$(DIGEST)'
+
+.PHONY: promoted
+promoted: .venv/ready ## The version of the DAG image in STACK's file
+	@$(PYTHON) -m ops.promote promoted --stack=$(STACK) --airflow='$(AIRFLOW)'
+
+.PHONY: image
+image: .venv/ready ## Build the DAG image with docker and push it to REGISTRY (…-docker.pkg.dev/project); prints version and digest
+	@version=$$($(PYTHON) -m testbed.images.version) && .github/scripts/build-image '$(REGISTRY)/images/dags' "$$version"
+
+.PHONY: rollback
+rollback: .venv/ready ## Write the image that STACK ran before into its file, for AIRFLOW (every one)
+	@$(PYTHON) -m ops.promote rollback --stack=$(STACK) --airflow='$(AIRFLOW)'
 
 .PHONY: test
 test: lint test-fast test-dags test-go test-cluster ## Everything: linters, unit, DAGs, engine, and a running Airflow (root)
@@ -115,7 +159,8 @@ lint: .venv/ready ## Formatting, linters, strict type checks, workflows, shell s
 	@.venv/bin/ruff format --check --quiet .
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/pyright --project pyproject.toml
-	@.venv/bin/shellcheck $$(git ls-files '*.sh' .ci/run)
+	@.venv/bin/shellcheck $$(git ls-files '*.sh' .ci/run .github/scripts policy/pack)
+	@PATH="$$PWD/.venv/bin:$$PATH" "$$($(PYTHON) -m testbed.actionlint)/actionlint"
 	@.venv/bin/hadolint dags-image/Dockerfile
 	@gofmt=$$($(PYTHON) -m testbed.system)/gofmt && test -z "$$(git ls-files '*.go' | xargs "$$gofmt" -l | tee /dev/stderr)"
 

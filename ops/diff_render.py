@@ -2,8 +2,10 @@
 
 import difflib
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 from ops.diff_report import ALLOWING_LABEL, NOTHING, Change, Changed, Report
@@ -18,9 +20,20 @@ _LARGEST_COMMENT: Final = 60_000
 """Characters. GitHub takes 65,536."""
 
 
+_TITLES: Final = {"offline": "offline diff against", "live": "live preview against", "drift": "drift from"}
+_ORIGINS: Final = {
+    "offline": "Worked out by the real Pulumi engine with stand-ins for every provider: no cloud was asked and no "
+    "credentials were there. What was changed by hand is not seen.",
+    "live": "Pulumi's own preview, asked of Google Cloud and the cluster by an identity that only reads.",
+    "drift": "Pulumi's refresh, as a preview: nothing was changed. `pulumi up` sets right what the program says; what "
+    "was changed on purpose belongs into the program or the stack file.",
+}
+
+
 def text(report: Report) -> str:
     """For a terminal."""
-    lines = [f"Stack {report.stack}: {report.head} against {report.base} ({report.commit[:12]})", _summary(report)]
+    against = f"{report.base} ({report.commit[:12]})" if report.commit else report.base
+    lines = [f"Stack {report.stack}: {report.head} against {against}", _summary(report)]
     if flag := list(_flag(report)):
         lines += ["", *flag]
     if report.secrets:
@@ -33,9 +46,10 @@ def text(report: Report) -> str:
 def markdown(report: Report) -> str:
     """For a comment in a pull request. The first line is how the comment is found again."""
     fine = "" if report.passes else "🔴 "
+    against = f"`{_code(report.base)}`{f' ({report.commit[:12]})' if report.commit else ''}"
     lines = [
-        marker(report.stack),
-        f"### {fine}Stack `{report.stack}`: offline diff against `{_code(report.base)}` ({report.commit[:12]})",
+        marker(report.stack, report.kind),
+        f"### {fine}Stack `{report.stack}`: {_TITLES[report.kind]} {against}",
         "",
         "| created | changed | replaced | deleted | unchanged |",
         "| --- | --- | --- | --- | --- |",
@@ -52,16 +66,13 @@ def markdown(report: Report) -> str:
         if len(details) > room:
             details = details[:room].rpartition("\n")[0] + "\n… the rest is in the workflow's log"
         lines += ["<details><summary>Resources</summary>", "", *_fenced(details), "", "</details>", ""]
-    lines.append(
-        "Worked out by the real Pulumi engine with stand-ins for every provider: no cloud was asked and no credentials "
-        "were there. What was changed by hand is not seen."
-    )
+    lines.append(_ORIGINS[report.kind])
     return "\n".join(lines)
 
 
-def marker(stack: str) -> str:
+def marker(stack: str, kind: str) -> str:
     """What a comment about ``stack`` begins with."""
-    return f"<!-- airflow-platform: offline diff of {stack} -->"
+    return f"<!-- airflow-platform: {kind} {stack} -->"
 
 
 def as_json(report: Report) -> str:
@@ -93,6 +104,7 @@ def from_json(content: str) -> Report:
             base=_line(tree["base"]),
             commit=_line(tree["commit"]),
             head=_line(tree["head"]),
+            kind=_one_of(_TITLES, tree["kind"]),
             resources=resources,
             unchanged=int(tree["unchanged"]),
             secrets=tuple(_line(one) for one in tree["secrets"]),
@@ -116,7 +128,7 @@ def _line(value: object) -> str:
 
 def _one_of(known: Mapping[str, str], value: object) -> str:
     if value not in known:
-        raise ValueError(f"{value!r} is no operation")
+        raise ValueError(f"{value!r} is none of {', '.join(known)}")
     return str(value)
 
 
@@ -209,3 +221,15 @@ def _fenced(content: str) -> list[str]:
 def _code(value: str) -> str:
     """Text in a sentence, with nothing in it that Markdown or GitHub gives a meaning."""
     return value.translate({ord(character): None for character in "`<>@#|[]()"})
+
+
+def main(path: str, form: str) -> None:
+    """Print the report in the file ``path`` in another form."""
+    try:
+        print(FORMATS[form](from_json(Path(path).read_text(encoding="utf-8"))))
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"{path}: {error}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

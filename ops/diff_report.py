@@ -7,7 +7,7 @@ from typing import Any, Final
 from pulumi.automation import events
 
 from policy.stateful import holds_something
-from testbed.engine.diffing import parse_path
+from testbed.engine.diffing import differences, parse_path, path_text
 from testbed.engine.values import UNKNOWN_STRING
 
 ALLOWING_LABEL: Final = "allow-replacement"
@@ -74,6 +74,8 @@ class Report:
     """As it was asked for."""
     commit: str
     head: str
+    kind: str = "offline"
+    """``offline``; ``live``: a preview against the real thing; ``drift``: what the real thing is, against the state."""
     resources: tuple[Changed, ...] = ()
     unchanged: int = 0
     secrets: tuple[str, ...] = ()
@@ -135,17 +137,9 @@ class Seen:
             self.unchanged += step.op.value == "same"
             return
         changes = tuple(_changes(step)) if operation in ("update", "replace") else ()
-        self.resources.append(
-            Changed(
-                operation,
-                step.type,
-                step.urn.rpartition("::")[2],
-                holds_something(step.type, _inputs(step.old or step.new)),
-                # Where the head lifts the protection, the engine replaces.
-                step.urn in self.protected and (step.new is None or bool(step.new.protect)),
-                changes,
-            )
-        )
+        # Where the head lifts the protection, the engine replaces.
+        protected = step.urn in self.protected and (step.new is None or bool(step.new.protect))
+        self.resources.append(_changed(step, operation, changes, protected=protected))
 
     def sorted(self) -> tuple[Changed, ...]:
         """What is worst first, then by name."""
@@ -153,6 +147,37 @@ class Seen:
         return tuple(
             sorted(self.resources, key=lambda one: (not one.loses_something, order.index(one.operation), one.title))
         )
+
+
+@dataclass
+class Drifted(Seen):
+    """Takes the engine's events of a refresh: what is there, against what the state says."""
+
+    def event(self, event: events.EngineEvent) -> None:
+        """Take one."""
+        after = event.res_outputs_event
+        if after is None or after.metadata.type.startswith(_COMPONENT):
+            return
+        step = after.metadata
+        if step.op.value not in ("update", "delete"):
+            self.unchanged += 1
+            return
+        before, now = ((state.outputs or {}) if state else {} for state in (step.old, step.new))
+        changes = tuple(
+            Change(path_text(one.path), _shown(_at(before, one.path)), _shown(_at(now, one.path)))
+            for one in (differences(before, now) if step.op.value == "update" else ())
+        )
+        if changes or step.op.value == "delete":
+            self.resources.append(_changed(step, step.op.value, changes, protected=False))
+        else:
+            self.unchanged += 1
+
+
+def _changed(
+    step: events.StepEventMetadata, operation: str, changes: tuple[Change, ...], *, protected: bool
+) -> Changed:
+    name, stateful = step.urn.rpartition("::")[2], holds_something(step.type, _inputs(step.old or step.new))
+    return Changed(operation, step.type, name, stateful, protected, changes)
 
 
 def _changes(step: events.StepEventMetadata) -> Iterator[Change]:

@@ -87,6 +87,14 @@ class Engine:
             )
         return Outcome(_by_name(result.change_summary))
 
+    def preview_refresh(self, observe: Observer) -> Outcome:
+        """Tell ``observe`` what of the stack is not what its state says. Changes nothing, the state neither."""
+        watch = _Watch(self.progress, observe)
+        self.check(Operation.PREVIEW)
+        with self._explained(watch):
+            result = self.stack.preview_refresh(on_event=watch.event, color="never", show_secrets=False)
+        return Outcome(_by_name(result.change_summary))
+
     def up(self, observe: Observer | None = None) -> Outcome:
         """Make the stack what its file says. An interrupted or failed run goes on where it stopped.
 

@@ -53,11 +53,12 @@ def _proof(
         run = None if changed else api.latest_run(dag)
         if run is None or run["state"] != "success":
             with progress.step(f"a run of the DAG {dag}, through the REST API"):
-                run = _prove(api, dag, progress)
+                run = prove(api, dag, progress)
     return run
 
 
-def _prove(api: AirflowApi, dag: str, progress: Progress) -> dict[str, Any]:
+def prove(api: AirflowApi, dag: str, progress: Progress) -> dict[str, Any]:
+    """A run of ``dag`` that has succeeded. Raises Failure with the end of the log of what failed."""
     api.wait_for_dag(dag)
     run_id = api.trigger(dag)
     run = api.wait_for_run(dag, run_id, note=progress.note)

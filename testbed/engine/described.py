@@ -156,8 +156,11 @@ class DescribedStandIn(StandIn):
                 )
             kind = _kind(request.urn)
             old = from_struct(request.properties)
-            state = secret_like(self.read(kind, plain(old)), old)
-            return provider_pb2.ReadResponse(id=request.id, properties=to_struct(state), inputs=request.inputs)
+            before = plain(old)
+            now = self.read(kind, before)
+            inputs = _followed(from_struct(request.inputs), before, now)
+            state = to_struct(secret_like(now, old))
+            return provider_pb2.ReadResponse(id=request.id, properties=state, inputs=to_struct(inputs))
 
         return self.guarded(context, read)
 
@@ -227,6 +230,20 @@ def _settled(inputs: Properties, outputs: Mapping[str, Value]) -> Properties:
     for key, value in outputs.items():
         state = place(state, key, value)
     return state
+
+
+def _followed(inputs: Properties, before: Properties, now: Properties) -> Properties:
+    """``inputs`` as they would be for what was found: what differs from ``before`` is what is there ``now``."""
+    followed: Properties = {}
+    for key, value in inputs.items():
+        old, new = before.get(key), now.get(key)
+        if old == new:
+            followed[key] = value
+        elif isinstance(value, dict) and isinstance(old, dict) and isinstance(new, dict):
+            followed[key] = _followed(value, old, new)
+        else:
+            followed[key] = Secret(new) if isinstance(value, Secret) else new
+    return followed
 
 
 def _visible(inputs: Properties) -> Properties:

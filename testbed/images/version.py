@@ -62,3 +62,7 @@ def _git(repo: Path, *arguments: str, may_fail: bool = False) -> str:
             "Mend: run `git status` there as the same user and do what it says."
         )
     return done.stdout.strip("\n")
+
+
+if __name__ == "__main__":
+    print(dags_version(Path(__file__).resolve().parents[2]))

@@ -4,6 +4,7 @@ Both are in the organisation's project, out of reach of every deployer: within a
 act as any service account.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -38,7 +39,9 @@ class Deployers(pulumi.ComponentResource):
     deployer: Identity
     """Changes the environment. Runs in the GitHub environment of the same name act as it."""
     previewer: Identity
-    """Reads the environment. Runs in the GitHub environment ``<name>-preview`` act as it."""
+    """Reads the environment. Runs in the GitHub environment ``<name>-preview`` act as it, after an approval; and those
+    in ``<name>-drift``, which need none: they run the trusted branch's own code.
+    """
 
     def __init__(self, name: str, args: DeployersArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("airflow-platform:bootstrap:Deployers", name, None, opts)
@@ -48,7 +51,11 @@ class Deployers(pulumi.ComponentResource):
             args, "deployer", environment.name, f"pulumi up of {environment.name}, run by GitHub"
         )
         self.previewer = self._identity(
-            args, "previewer", f"{environment.name}-preview", f"pulumi preview of {environment.name}, run by GitHub"
+            args,
+            "previewer",
+            f"{environment.name}-preview",
+            f"pulumi preview of {environment.name}, run by GitHub",
+            {"drift": args.federation.runs_in(f"{environment.name}-drift")},
         )
         for role in DEPLOYER_ROLES:
             self._grant(f"{name}-deployer-{role.rpartition('/')[2]}", role, self.deployer)
@@ -61,7 +68,14 @@ class Deployers(pulumi.ComponentResource):
         self._grant(f"{name}-previewer-own", args.roles.previewer, self.previewer)
         self.register_outputs({"deployer": self.deployer.email, "previewer": self.previewer.email})
 
-    def _identity(self, args: DeployersArgs, kind: str, github_environment: str, description: str) -> Identity:
+    def _identity(
+        self,
+        args: DeployersArgs,
+        kind: str,
+        github_environment: str,
+        description: str,
+        others: Mapping[str, pulumi.Input[str]] | None = None,
+    ) -> Identity:
         name = f"{args.environment.name}-{kind}"
         return Identity(
             name,
@@ -71,6 +85,7 @@ class Deployers(pulumi.ComponentResource):
                 display_name=f"{kind.capitalize()} of {args.environment.name}",
                 description=description,
                 principal=args.federation.runs_in(github_environment),
+                others=others or {},
             ),
             pulumi.ResourceOptions(parent=self),
         )

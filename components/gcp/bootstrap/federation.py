@@ -4,7 +4,8 @@ A run says by a signed token which repository, which workflow and which GitHub e
 account key anywhere: none that could leak, none to rotate.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import pulumi
@@ -90,13 +91,14 @@ class Federation(pulumi.ComponentResource):
 
 @dataclass(frozen=True)
 class IdentityArgs:
-    """Arguments of ``Identity``: ``principal`` is who may act as it, and nobody else may."""
+    """Arguments of ``Identity``: ``principal`` may act as it, ``others`` too (by a label each), nobody else."""
 
     project: str
     account_id: str
     display_name: str
     description: str
     principal: pulumi.Input[str]
+    others: Mapping[str, pulumi.Input[str]] = field(default_factory=dict)
 
 
 class Identity(pulumi.ComponentResource):
@@ -120,11 +122,14 @@ class Identity(pulumi.ComponentResource):
         # Known before the account is there, so that a first preview shows who gets what.
         self.email = account.account_id.apply(lambda known: f"{known}@{args.project}.iam.gserviceaccount.com")
         self.member = self.email.apply(lambda email: f"serviceAccount:{email}")
-        gcp.serviceaccount.IAMMember(
-            f"{name}-workflow",
-            service_account_id=self.email.apply(lambda email: f"projects/{args.project}/serviceAccounts/{email}"),
-            role=IMPERSONATE,
-            member=args.principal,
-            opts=pulumi.ResourceOptions(parent=self),
-        )
+        who = {f"{name}-workflow": args.principal}
+        who |= {f"{name}-workflow-{label}": principal for label, principal in args.others.items()}
+        for grant, principal in who.items():
+            gcp.serviceaccount.IAMMember(
+                grant,
+                service_account_id=self.email.apply(lambda email: f"projects/{args.project}/serviceAccounts/{email}"),
+                role=IMPERSONATE,
+                member=principal,
+                opts=pulumi.ResourceOptions(parent=self),
+            )
         self.register_outputs({"email": self.email, "member": self.member})
