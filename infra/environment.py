@@ -194,7 +194,7 @@ def _log_store(airflow: AirflowSettings, home: Home | None) -> TaskLogStore:
             assert home is not None  # the settings see to it
             return GcsLogs(home.bucket, logs.prefix)
         case ElasticsearchTaskLogs() as logs:
-            return ElasticsearchLogs(logs.url, logs.index_patterns)
+            return ElasticsearchLogs(logs.url, logs.index_patterns, logs.version, logs.kibana_url)
 
 
 def _given(secrets: ProvidedSecrets) -> GivenSecrets:

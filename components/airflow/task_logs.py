@@ -10,6 +10,8 @@ from components.workload import Mount, claim_spec, metadata, scratch, secret_env
 
 LOG_FOLDER = "/opt/airflow/logs"
 ELASTICSEARCH_SECRET = "elasticsearch"  # noqa: S105 (a name)
+LOGGING_CONFIG = "airflow_platform_logs.config.LOGGING_CONFIG"
+"""In the image: dags-image/airflow_platform_logs."""
 Sections = dict[str, dict[str, str]]
 
 
@@ -32,10 +34,21 @@ class GcsLogs:
 
 @dataclass(frozen=True)
 class ElasticsearchLogs:
-    """An Elasticsearch that a shipper fills from the task pods' output, read with the user and password given."""
+    """An Elasticsearch that a shipper fills from the task pods' output, read with the user and password given.
+
+    ``version`` is the server's major one, which the client must name. ``kibana_url`` is for people's links.
+    """
 
     url: str
     index_patterns: str
+    version: int = 9
+    kibana_url: str | None = None
+
+    @property
+    def frontend(self) -> str:
+        """Where the UI's link to a try's lines leads; Airflow fills in ``{log_id}``."""
+        query = "_a=(query:(language:kuery,query:'log_id:%22{log_id}%22'),sort:!(!(offset,asc)))"
+        return f"{self.kibana_url.rstrip('/')}/app/discover#/?{query}" if self.kibana_url else ""
 
 
 TaskLogStore = VolumeLogs | GcsLogs | ElasticsearchLogs
@@ -82,13 +95,20 @@ def log_store(
             return LogStoreParts((own_disk,), {"logging": {**base, **remote}})
         case ElasticsearchLogs():
             sections = {
-                "logging": {**base, "remote_logging": "True"},
+                # Remote logging stays off for Airflow: the class that is named prints and reads the lines itself.
+                "logging": {
+                    **base,
+                    "logging_config_class": LOGGING_CONFIG,
+                    "remote_logging": "False",
+                    "delete_local_logs": "True",
+                },
                 "elasticsearch": {
                     "index_patterns": store.index_patterns,
-                    "json_format": "True",
-                    "write_stdout": "True",
-                    "write_to_es": "False",
+                    "es_compat_with": str(store.version),
+                    **({"frontend": store.frontend} if store.kibana_url else {}),
                 },
+                # A page of the UI waits for the store, not for ever.
+                "elasticsearch_configs": {"request_timeout": "10", "max_retries": "1"},
             }
             # The host is a URL with user and password in it: a secret, and none that a task needs.
             env = secret_env("AIRFLOW__ELASTICSEARCH__HOST", ELASTICSEARCH_SECRET, "url")

@@ -46,12 +46,16 @@ class GcsTaskLogs(SettingsModel):
 
 
 class ElasticsearchTaskLogs(SettingsModel):
-    """Task logs read from an Elasticsearch that a shipper fills from the tasks' standard output."""
+    """Task logs read from an Elasticsearch that a shipper fills from the tasks' standard output, a line at a time."""
 
     kind: Literal["elasticsearch"]
     url: Annotated[str, StringConstraints(pattern=r"^https?://[^@\s]+$")]
     """Scheme, host and port. No user name in it: that is a secret and belongs to ``secrets``."""
     index_patterns: str = "logs-airflow.task-*"
+    version: Literal[8, 9] = 9
+    """The major version of the server."""
+    kibana_url: Annotated[str, StringConstraints(pattern=r"^https?://[^@\s]+$")] | None = None
+    """Where people find Kibana, for the UI's link to a task's lines."""
 
 
 TaskLogs = Annotated[VolumeTaskLogs | GcsTaskLogs | ElasticsearchTaskLogs, Field(discriminator="kind")]

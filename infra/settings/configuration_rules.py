@@ -43,6 +43,8 @@ OWNED: Mapping[tuple[str, str], str] = {
     ("kubernetes_executor", "worker_container_repository"): "use dags.repository, or taskShapes for some tasks",
     ("kubernetes_executor", "worker_container_tag"): "use dags.version, or taskShapes for some tasks",
     ("logging", "base_log_folder"): _LOGS,
+    ("logging", "logging_config_class"): _LOGS,
+    ("logging", "log_filename_template"): "the ids of lines in the log store are read from it",
     ("logging", "remote_logging"): _LOGS,
     ("logging", "remote_base_log_folder"): _LOGS,
     ("elasticsearch", "host"): _LOGS,
@@ -50,6 +52,8 @@ OWNED: Mapping[tuple[str, str], str] = {
     ("elasticsearch", "json_format"): _LOGS,
     ("elasticsearch", "write_stdout"): _LOGS,
     ("elasticsearch", "write_to_es"): _LOGS,
+    ("elasticsearch", "es_compat_with"): _LOGS,
+    ("elasticsearch", "frontend"): _LOGS,
 }
 """Options that are the platform's, and what to do instead."""
 DEFAULTS = frozenset(

@@ -19,7 +19,6 @@ from infra.settings.cluster import ClusterSettings
 from infra.settings.customisation_rules import customisation_problems
 from infra.settings.dag_rules import dag_problems
 from infra.settings.database import DatabaseSettings
-from infra.settings.executors import Executor
 from infra.settings.google import Google, NetworkSettings
 from infra.settings.ingress import Ingress
 from infra.settings.ingress_rules import ingress_problems
@@ -106,11 +105,6 @@ class Settings(SettingsModel):
         problems = []
         for airflow in self.airflows:
             logs = airflow.task_logs
-            if isinstance(logs, ElasticsearchTaskLogs) and Executor.LOCAL in airflow.executor:
-                problems.append(
-                    f"airflows.{airflow.name}.taskLogs: 'elasticsearch' is filled from the output of task pods, and "
-                    "LocalExecutor has none. Choose the KubernetesExecutor, or task logs of kind 'volume' or 'gcs'"
-                )
             if isinstance(logs, VolumeTaskLogs) and logs.access_mode == "ReadWriteMany" and not logs.storage_class:
                 problems.append(
                     f"airflows.{airflow.name}.taskLogs: accessMode ReadWriteMany needs a storageClass that many nodes "

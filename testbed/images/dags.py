@@ -13,7 +13,10 @@ from testbed.progress import Progress
 NAME = "airflow-dags"
 KEPT = 3
 """How many versions stay in the cache: each archive holds the whole image."""
-FOLDERS = ("dags", "plugins", "airflow_platform_bundles", "Dockerfile", "requirements.lock", ".dockerignore")
+FOLDERS = (
+    *("dags", "plugins", "airflow_platform_bundles", "airflow_platform_logs"),
+    *("Dockerfile", "requirements.lock", ".dockerignore"),
+)
 """The parts of dags-image/ that reach the image or steer its build; tests don't."""
 
 

@@ -274,7 +274,10 @@ def test_adding_an_airflow_changes_nothing_of_the_others(local: Recording) -> No
             {"kind": "gcs", "bucket": "acme-logs"},
             {"remote_logging": "True", "remote_base_log_folder": "gs://acme-logs/task-logs/main"},
         ),
-        ({"kind": "elasticsearch", "url": "https://logs.example.com:9200"}, {"remote_logging": "True"}),
+        (
+            {"kind": "elasticsearch", "url": "https://logs.example.com:9200"},
+            {"logging_config_class": "airflow_platform_logs.config.LOGGING_CONFIG", "remote_logging": "False"},
+        ),
         ({"kind": "volume"}, {"remote_logging": "False"}),
     ],
 )

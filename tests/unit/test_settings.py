@@ -60,12 +60,6 @@ def test_settings_cannot_be_changed_after_they_were_checked() -> None:
             "ReadWriteMany needs a storageClass",
         ),
         (
-            lambda t: first(t).update(
-                executor="LocalExecutor", taskLogs={"kind": "elasticsearch", "url": "https://logs.example.com"}
-            ),
-            "LocalExecutor has none",
-        ),
-        (
             lambda t: first(t).update(taskLogs={"kind": "elasticsearch", "url": "https://u:p@h"}),
             "does not have the form",
         ),

@@ -94,13 +94,6 @@ def test_what_fits_together_is_accepted(change: Callable[[Tree], object]) -> Non
             queue(resources={"cpu": "1", "memory": "1G", "cpuLimit": "1", "memoryLimit": "1Gi"}),
             "queues.default.resources.memory",
         ),
-        (
-            lambda t: first(t).update(
-                executor=["KubernetesExecutor", "LocalExecutor"],
-                taskLogs={"kind": "elasticsearch", "url": "https://logs.example.com"},
-            ),
-            "LocalExecutor has none",
-        ),
     ],
 )
 def test_a_mistake_is_named_by_its_key_with_the_mend(change: Callable[[Tree], object], expected: str) -> None:
