@@ -31,6 +31,7 @@ from infra.google_cloud import GoogleCloud, Home
 from infra.ingress import lead_to_airflows, way_in_of
 from infra.network import airflow_network, cluster_network
 from infra.operations import operation_args
+from infra.previews import preview_access
 from infra.quota import quota_args
 from infra.settings import (
     AirflowSettings,
@@ -70,6 +71,7 @@ def deploy(settings: Settings, environment: str) -> None:
 
     network = cluster_network(settings, opts)
     priorities = Priorities("priorities", opts)
+    preview_access(settings, environment, opts)
     escrowed: dict[str, pulumi.Output[str]] = {}
     if isinstance(settings.database, InClusterDatabase):
         database = in_cluster_database(settings, settings.database, images, checksum_key, priorities.components, opts)

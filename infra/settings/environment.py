@@ -27,6 +27,7 @@ from infra.settings.network_rules import network_policy_problems
 from infra.settings.notification_rules import notification_problems
 from infra.settings.operation_rules import operation_problems
 from infra.settings.planning import connection_problems, default_connections
+from infra.settings.previews import PreviewSettings
 from infra.settings.quota_rules import quota_problems
 from infra.settings.sizes import connection_budgets, connections_needed, size_problems
 from infra.settings.task_rules import task_problems
@@ -58,6 +59,7 @@ class Settings(SettingsModel):
     airflows: Annotated[tuple[AirflowSettings, ...], Field(min_length=1)]
     network_policies: NetworkPolicies = NetworkPolicies()
     images: Images = Images()
+    previews: PreviewSettings = PreviewSettings()
     ephemeral: bool = False
     """True lifts the protection of databases, volumes, keys and namespaces: for environments to throw away."""
     secrets: dict[str, ProvidedSecrets] = Field(default_factory=dict)

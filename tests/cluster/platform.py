@@ -31,6 +31,8 @@ from testbed.progress import Progress
 STACK = "test"
 CLUSTER = os.environ.get("AIRFLOW_PLATFORM_TEST_CLUSTER", "test-platform")
 """Another name, with another $AIRFLOW_PLATFORM_STATE, lets the tests of two clones run at once on one machine."""
+PREVIEWER = "previewer@tests.example"
+"""A user that may preview in the tests' cluster and change nothing."""
 Change = Callable[[dict[str, Any]], object]
 
 
@@ -62,6 +64,7 @@ class Platform:
         # The stack's own port may be somebody else's here.
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self._tree["config"]["airflow-platform:ingress"]["port"] = listener.getsockname()[1]
+        self._tree["config"]["airflow-platform:previews"] = {"user": PREVIEWER}
         self.write()
 
     def remove(self) -> None:
