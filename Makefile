@@ -82,6 +82,10 @@ publish-dags: .venv/ready ## Publish FOLDER (dags-image/dags) to STACK's bucket:
 rollback-dags: .venv/ready ## Make the earlier VERSION what new runs of AIRFLOW (the first one) in STACK get
 	@$(PYTHON) -m ops rollback-dags --stack=$(STACK) --airflow=$(AIRFLOW) --version='$(VERSION)'
 
+.PHONY: unlock
+unlock: .venv/ready ## Take away the lock of a run on STACK that is dead, after saying whose it is
+	@$(PYTHON) -m ops.unlock --stack=$(STACK)
+
 .PHONY: smoke
 smoke: .venv/ready ## Run DAG (example_sales_report) in AIRFLOW (every one) of STACK through its REST API
 	@$(PYTHON) -m ops.smoke --stack=$(STACK) --airflow='$(AIRFLOW)' --dag='$(DAG)'

@@ -34,6 +34,10 @@ LOCKED_OUT = (
     "every 'secure' value out of the stack file and set them anew; a state that it encrypted is lost with it "
     "(docs/recovery.md)."
 )
+LOCKED = (
+    "another run is at work on the stack, or died there. Wait for it; if it is dead (look at CI, ask colleagues), run "
+    "`make unlock STACK={stack}` (docs/state.md)."
+)
 UNCHANGED = frozenset({"same", "read", "refresh"})
 """Steps that change nothing: what the program looks up in the cluster is read at every update."""
 PROTECTED = "if it really is to go, set ephemeral: true in the stack file, bring it up, then delete it."
@@ -160,6 +164,9 @@ class Engine:
                 mend = protected
             if any("passphrase" in problem for problem in problems):
                 mend = LOCKED_OUT
+            if any("currently locked" in problem for problem in problems) or "currently locked" in str(error):
+                problems = problems or _errors_in(error)
+                mend = LOCKED.format(stack=self.target.name)
             raise Failure(
                 f"stack {self.target.name}: the deployment did not succeed:\n{listed}\nMend: {mend}"
             ) from None
@@ -250,7 +257,12 @@ def _passphrase(home: Path) -> str:
 def _release_dead_lock(home: Path, progress: Progress) -> None:
     """Remove the lock of an engine that was killed: its process is gone, and nobody else would ever remove it."""
     for lock in (home / "state" / ".pulumi" / "locks").rglob("*.json"):
-        held = json.loads(lock.read_text(encoding="utf-8") or "{}")
+        try:
+            held = json.loads(lock.read_text(encoding="utf-8"))
+        except json.JSONDecodeError:  # its run was killed while it wrote it
+            progress.say(f"  a lock that can't be read is removed: {lock.name}")
+            lock.unlink()
+            continue
         if held.get("hostname") == socket.gethostname() and not _is_engine(held.get("pid")):
             progress.say(f"  an earlier run was killed (process {held.get('pid')}); its lock is removed")
             lock.unlink()
