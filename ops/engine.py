@@ -3,10 +3,8 @@
 import json
 import logging
 import os
-import secrets
 import shutil
 import signal
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -22,6 +20,7 @@ from pulumi.automation import events
 from infra.program import run
 from infra.settings import PROJECT, Settings, SettingsError, load
 from ops.leaving import refuse_departures
+from ops.state_folder import passphrase, release_dead_lock
 from ops.target import Target
 from testbed.engine import session
 from testbed.engine.choice import Operation, Purpose
@@ -203,9 +202,9 @@ def engine_on(
     backend = None
     if target.testbed or purpose is not Purpose.DEPLOY or not _users_own_backend():
         (home / "state").mkdir(exist_ok=True)
-        _release_dead_lock(home, progress)
+        release_dead_lock(home, progress)
         backend = (home / "state").as_uri()
-        more["PULUMI_CONFIG_PASSPHRASE"] = _passphrase(home)
+        more["PULUMI_CONFIG_PASSPHRASE"] = passphrase(home)
     with engine(
         purpose, home, progress, needs_cloud=target.on_google, kubeconfig=kubeconfig, backend=backend, offline=offline
     ) as parts:
@@ -242,38 +241,6 @@ def _program(target: Target) -> None:
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
     run(settings, target.name)
-
-
-def _passphrase(home: Path) -> str:
-    """The passphrase of a stack that nobody else has one for, made once; only its owner can read the file."""
-    path = home / "passphrase"
-    if not path.exists():
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(32))
-    return path.read_text(encoding="utf-8")
-
-
-def _release_dead_lock(home: Path, progress: Progress) -> None:
-    """Remove the lock of an engine that was killed: its process is gone, and nobody else would ever remove it."""
-    for lock in (home / "state" / ".pulumi" / "locks").rglob("*.json"):
-        try:
-            held = json.loads(lock.read_text(encoding="utf-8"))
-        except json.JSONDecodeError:  # its run was killed while it wrote it
-            progress.say(f"  a lock that can't be read is removed: {lock.name}")
-            lock.unlink()
-            continue
-        if held.get("hostname") == socket.gethostname() and not _is_engine(held.get("pid")):
-            progress.say(f"  an earlier run was killed (process {held.get('pid')}); its lock is removed")
-            lock.unlink()
-
-
-def _is_engine(pid: object) -> bool:
-    """Whether ``pid`` is a living Pulumi. One that ended but was not yet reaped has no command line any more."""
-    try:
-        return b"pulumi" in Path(f"/proc/{pid}/cmdline").read_bytes()
-    except FileNotFoundError:
-        return not Path("/proc/self").exists()  # a system that does not tell: assume the best of it
 
 
 @contextmanager

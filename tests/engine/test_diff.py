@@ -1,74 +1,21 @@
 """The offline diff: what real changes do to production, and that it says so plainly, to people and programs alike."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from ops.diff import ROOT, brought_up, diff, laid_out
+from ops.diff import brought_up, diff, laid_out
 from ops.diff_render import FORMATS
 from ops.diff_report import ALLOWING_LABEL, Report
 from ops.offline import offline, offline_file
 from testbed.progress import Failure, Progress
+from tests.engine.projects import PROGRAM, Project, Tree, copied
 
 pytestmark = pytest.mark.engine
-Tree = dict[str, Any]
-PROGRAM = ("infra", "components", "stacks", "Pulumi.yaml", "requirements.txt")
-IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@acme.example")
-
-
-@dataclass
-class Project:
-    """A clone of the project, with its stack files to change."""
-
-    tree: Path
-
-    def git(self, *arguments: str) -> str:
-        return subprocess.run(
-            ["git", *IDENTITY, *arguments], cwd=self.tree, check=True, capture_output=True, text=True
-        ).stdout.strip()
-
-    def commit(self) -> str:
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", "a revision")
-        return self.git("rev-parse", "HEAD")
-
-    def changed(self, *changes: Callable[[Tree], object], allow: str = "", base: str = "HEAD") -> Report:
-        """What the working tree does to prod after ``changes`` to its stack file."""
-        path = self.tree / "stacks" / "Pulumi.prod.yaml"
-        before = path.read_text(encoding="utf-8")
-        content = yaml.safe_load(before)
-        tree = {key.partition(":")[2]: value for key, value in content["config"].items()}
-        for change in changes:
-            change(tree)
-        content["config"] = {f"airflow-platform:{key}": value for key, value in tree.items()}
-        try:
-            path.write_text("# another comment\n" + yaml.safe_dump(content), encoding="utf-8")
-            return diff("prod", base, Progress(), [allow], self.tree)
-        finally:
-            path.write_text(before, encoding="utf-8")
-
-
-def copied(tree: Path, *parts: str) -> Project:
-    tree.mkdir()
-    for part in parts:
-        if (ROOT / part).is_dir():
-            shutil.copytree(ROOT / part, tree / part, ignore=shutil.ignore_patterns("__pycache__"))
-        else:
-            shutil.copy(ROOT / part, tree / part)
-    project = Project(tree)
-    project.git("init", "--quiet", "--initial-branch=main")
-    project.commit()
-    return project
 
 
 @pytest.fixture(scope="module")
@@ -365,62 +312,3 @@ def test_what_cannot_be_compared_is_said_with_the_mend(
 def test_a_stack_that_is_not_there_is_said_so(project: Project) -> None:
     with pytest.raises(Failure, match=r"no stack 'pord' in the working tree.\nMend: STACK= one of bootstrap, dev"):
         diff("pord", "HEAD", Progress(), (), project.tree)
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The whole project, to call the command in as a person does."""
-    return copied(tmp_path_factory.mktemp("clone") / "tree", *PROGRAM, "ops", "policy", "testbed")
-
-
-def called(clone: Project, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "ops.diff", "--stack", "prod", *arguments],
-        cwd=clone.tree,
-        env={**os.environ, "GOOGLE_APPLICATION_CREDENTIALS": "/nowhere", "GOOGLE_OAUTH_ACCESS_TOKEN": "leaked"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_the_base_is_what_its_own_program_makes(clone: Project) -> None:
-    file = clone.tree / "components" / "gcp" / "database.py"
-    program = file.read_text(encoding="utf-8")
-    file.write_text(program.replace('"query_string_length": 1024', '"query_string_length": 2048'), encoding="utf-8")
-    assert file.read_text(encoding="utf-8") != program
-    old = clone.commit()
-    file.write_text(program, encoding="utf-8")
-    done = called(clone, "--base", old, "--format", "json")
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
-    assert report["counts"] == {"create": 0, "update": 1, "replace": 0, "delete": 0}
-    (database,) = report["resources"]
-    assert [(each["path"], each["old"], each["new"]) for each in database["changes"]] == [
-        ("settings.insightsConfig.queryStringLength", "2048", "1024")
-    ]
-    assert "leaked" not in done.stdout + done.stderr
-
-
-def test_a_broken_program_is_named_by_file_and_line(clone: Project) -> None:
-    file = clone.tree / "infra" / "environment.py"
-    program = file.read_text(encoding="utf-8")
-    broken = program.replace("    images = image_source(settings)\n", "    images = imagesource(settings)\n", 1)
-    line = broken[: broken.index("imagesource(")].count("\n") + 1
-    base = clone.commit()
-    file.write_text(broken, encoding="utf-8")
-    try:
-        done = called(clone, "--base", base)
-        assert done.returncode == 1
-        assert f"infra/environment.py, line {line}: NameError: name 'imagesource' is not defined" in done.stderr
-        assert "the working tree's program can't be previewed" in done.stderr
-        assert "Traceback" not in done.stderr
-        worse = clone.commit()
-    finally:
-        file.write_text(program, encoding="utf-8")
-    done = called(clone, "--base", worse)
-    assert done.returncode == 1
-    assert f"the program of {worse} ({worse[:12]}) does not come up" in done.stderr
-    assert "NameError: name 'imagesource' is not defined" in done.stderr
-    assert "Mend: choose another BASE=" in done.stderr
-    assert "Traceback" not in done.stderr
