@@ -154,6 +154,11 @@ def to_pods(labels: Mapping[str, str], *port_numbers: int, namespace: str | None
     return {"to": [peer], "ports": ports(*port_numbers)}
 
 
+def from_pods(labels: Mapping[str, str], namespace: str) -> NetworkPolicyPeerArgsDict:
+    """Pods with ``labels`` in ``namespace``."""
+    return {"pod_selector": {"match_labels": dict(labels)}, "namespace_selector": _named(namespace)}
+
+
 def git_server(repository: str) -> tuple[str, int]:
     """Host and port of a git repository's address, as ``https://host/path``, ``ssh://…`` or ``git@host:path``."""
     if "://" not in repository:

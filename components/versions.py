@@ -83,6 +83,43 @@ IMAGES: Final = {
         "v0.12.1",
         "sha256:30f31b6c2efdad3647f8182cc7c1a3a19e42bae5d17387694989f969371c230d",
     ),
+    # Digests of the four of docker.io as several unrelated repositories pin them beside these tags.
+    # renovate: datasource=docker depName=prom/statsd-exporter
+    "statsd-exporter": PublicImage(
+        "docker.io",
+        "prom/statsd-exporter",
+        "v0.29.0",
+        "sha256:632f705804922d50c1c95ba8ff9c8c0cc18d4bbb0cc265dc4f9ae708271c95b3",
+    ),
+    # renovate: datasource=docker depName=prom/prometheus
+    "prometheus": PublicImage(
+        "docker.io",
+        "prom/prometheus",
+        "v3.5.0",
+        "sha256:63805ebb8d2b3920190daf1cb14a60871b16fd38bed42b857a3182bc621f4996",
+    ),
+    # renovate: datasource=docker depName=prom/alertmanager
+    "alertmanager": PublicImage(
+        "docker.io",
+        "prom/alertmanager",
+        "v0.28.1",
+        "sha256:27c475db5fb156cab31d5c18a4251ac7ed567746a2483ff264516437a39b15ba",
+    ),
+    # renovate: datasource=docker depName=grafana/grafana
+    "grafana": PublicImage(
+        "docker.io",
+        "grafana/grafana",
+        "12.0.2",
+        "sha256:b5b59bfc7561634c2d7b136c4543d702ebcc94a3da477f21ff26f89ffd4214fa",
+    ),
+    # As a cluster reports it that runs this tag, and as another repository pins it.
+    # renovate: datasource=docker depName=registry.k8s.io/kube-state-metrics/kube-state-metrics
+    "kube-state-metrics": PublicImage(
+        "registry.k8s.io",
+        "kube-state-metrics/kube-state-metrics",
+        "v2.18.0",
+        "sha256:1545919b72e3ae035454fc054131e8d0f14b42ef6fc5b2ad5c751cafa6b2130e",
+    ),
 }
 
 

@@ -184,11 +184,19 @@ def scratch(name: str, path: str) -> Mount:
     return Mount({"name": name, "empty_dir": {}}, path, read_only=False)
 
 
+METRICS_PORTS = ("git-sync-http", "metrics", "prometheus", "proxy-http")
+"""Names of ports that answer /metrics."""
+SCRAPE_ANNOTATION = "prometheus.io/scrape"
+
+
 def pod_template(pod: Pod) -> PodTemplateSpecArgsDict:
-    """The template of a workload's pods."""
+    """The template of a workload's pods. Those that go on running and have metrics say so, for whoever collects."""
     checksums = {f"checksum/{name}": value for name, value in pod.checksums.items()}
+    ports = [port for container in (*pod.init_containers, *pod.containers) for port in container.ports]
+    measured = pod.restart_policy == "Always" and any(port in METRICS_PORTS for port in ports)
+    scrape = {SCRAPE_ANNOTATION: "true"} if measured else {}
     return {
-        "metadata": {"labels": pod.labels, "annotations": {**pod.annotations, **checksums}},
+        "metadata": {"labels": pod.labels, "annotations": {**pod.annotations, **scrape, **checksums}},
         "spec": pod_spec(pod),
     }
 

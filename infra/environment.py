@@ -29,6 +29,7 @@ from infra.dag_delivery import dag_source
 from infra.foundations import foundations, in_cluster_database, instance_database
 from infra.google_cloud import GoogleCloud, Home
 from infra.ingress import lead_to_airflows, way_in_of
+from infra.metrics import statsd_of, watch
 from infra.network import airflow_network, cluster_network
 from infra.operations import operation_args
 from infra.previews import preview_access
@@ -118,6 +119,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 xcom_bucket=home.bucket if home and asked.large_xcoms else None,
                 quota=quota_args(asked),
                 network=airflow_network(asked, network),
+                metrics=statsd_of(settings, images),
                 operation=operation_args(asked, settings, environment),
                 rotations=Rotations(**asked.rotations.model_dump()),
                 shapes=task_shapes(asked),
@@ -133,6 +135,8 @@ def deploy(settings: Settings, environment: str) -> None:
         airflows[asked.name] = airflow
         escrowed[_fernet_key(asked)] = airflow.fernet_key
     lead_to_airflows(routes, settings, airflows)
+    nodes, priority = _component_nodes(settings), priorities.components
+    watch(settings, environment, airflows, routes, images, checksum_key, network, nodes, priority, opts)
     retired = [asked for asked in settings.airflows if asked.state is AirflowState.RETIRED]
     if google:
         google.escrow(escrowed, released=[_fernet_key(asked) for asked in retired])

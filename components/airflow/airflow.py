@@ -28,6 +28,7 @@ from components.airflow.pooled import MODULE
 from components.airflow.quota import limit_resources
 from components.airflow.secrets import ADMIN_SECRET, make_secrets
 from components.airflow.services import Services
+from components.airflow.statsd import run_statsd
 from components.airflow.task_logs import LogStoreParts, log_store
 from components.airflow.task_pod import pod_templates
 from components.ingress.labels import REACHED
@@ -85,10 +86,20 @@ class Airflow(pulumi.ComponentResource):
         )
         blueprint = Blueprint(name, args, secrets, logs, dags, checksum(args.checksum_key, *files.values()))
 
+        measured = run_statsd(blueprint, self.namespace, accounts.components, self)
         bootstrapped = bootstrap_database(name, args, secrets, self)
         told = make_notification_secret(name, args.operation.notifications, self.namespace, self)
         by_hand = make_env_secret(name, args.customisation, self.namespace, self)
-        mounted = [*restricted, config, *told, *by_hand, *secrets.resources, *logs.depends_on, *dags.depends_on]
+        mounted = [
+            *restricted,
+            *measured,
+            config,
+            *told,
+            *by_hand,
+            *secrets.resources,
+            *logs.depends_on,
+            *dags.depends_on,
+        ]
         jobs = Jobs(blueprint, self.namespace, accounts.components, self)
         migrated = jobs.migrate([bootstrapped, *mounted])
         administered = jobs.create_admin([migrated])

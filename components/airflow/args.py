@@ -114,6 +114,17 @@ DagSource = BakedDags | GitSync | GitBundle | ArtifactStore
 
 
 @dataclass(frozen=True)
+class Statsd:
+    """Where an Airflow's parts and tasks send their metrics: an exporter of its own, by ``image``.
+
+    ``collected_from`` is the namespace that may read them.
+    """
+
+    image: str
+    collected_from: str
+
+
+@dataclass(frozen=True)
 class AirflowArgs:
     """Arguments of ``Airflow``.
 
@@ -162,6 +173,8 @@ class AirflowArgs:
 
     quota: QuotaArgs | None = None
     """None: no limit of its own."""
+    metrics: Statsd | None = None
+    """None: nothing is measured."""
     # upkeep
     operation: OperationArgs = field(default_factory=OperationArgs)
     # tasks

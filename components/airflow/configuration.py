@@ -21,6 +21,8 @@ POOL_SIZE = 5
 POOL_OVERFLOW = 3
 """Together the most connections of one process, as the connection budget counts them (infra/settings/sizes.py)."""
 SCHEDULER_HEALTH_PORT = 8974
+STATSD = "statsd"
+STATSD_PORT = 9125
 HOME = "/opt/airflow"
 FILES_FOLDER = f"{HOME}/platform"
 """Where pods see the ConfigMap: as a folder, never file by file (by sub-path). A container that restarts after its
@@ -115,6 +117,13 @@ def airflow_cfg(name: str, namespace: str, args: AirflowArgs, dags: DagParts, lo
             "worker_pods_creation_batch_size": "8",
             # Airflow's default also has ErrImagePull: one hiccup of a registry would fail a task at once.
             "worker_pod_pending_fatal_container_state_reasons": ",".join(FATAL_POD_STATES),
+        }
+    if args.metrics:
+        sections["metrics"] = {
+            "statsd_on": "True",
+            "statsd_host": f"{STATSD}.{namespace}.svc.cluster.local",
+            "statsd_port": str(STATSD_PORT),
+            "statsd_prefix": "airflow",
         }
     for more in (log_sections, operation_sections(args.operation), args.customisation.config):
         for section, options in more.items():

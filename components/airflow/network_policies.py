@@ -9,13 +9,16 @@ from typing import Final
 
 import pulumi
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
+from pulumi_kubernetes.networking.v1 import NetworkPolicyPortArgsDict
 
 from components.airflow.args import AirflowArgs
 from components.airflow.celery.configuration import FLOWER_PORT
-from components.airflow.configuration import API_PORT
+from components.airflow.configuration import API_PORT, STATSD, STATSD_PORT
 from components.airflow.dag_bundles import ArtifactStore, GitBundle
+from components.airflow.git_sync import HTTP_PORT as GIT_SYNC_PORT
 from components.airflow.git_sync import GitSync
 from components.airflow.task_logs import ElasticsearchLogs
+from components.auth_proxy import HTTP_PORT as PROXY_PORT
 from components.ingress.labels import INGRESS_NAMESPACE
 from components.network import (
     DNS,
@@ -24,6 +27,7 @@ from components.network import (
     Egress,
     Ingress,
     deny_by_default,
+    from_pods,
     git_server,
     policy,
     ports,
@@ -39,6 +43,9 @@ LOG_PORTS: Final = (8793, 8794)
 ``trigger_log_server_port``."""
 INNER_SERVICES: Final = {"pgbouncer": 6432, "rabbitmq": 5672, "redis": 6379}
 """Parts of an Airflow that its other parts use, a task's pod never, and their ports."""
+METRICS_PORTS: Final = (PROXY_PORT, 9102, 9127, GIT_SYNC_PORT)
+"""The Auth Proxy's, the statsd exporter's, that of PgBouncer and git-sync's."""
+COLLECTOR: Final = {COMPONENT: "prometheus"}
 TASK: Final = "task"
 EVERY_POD: Final[LabelSelectorArgsDict] = {}
 KUBERNETES_USERS: Final = ("scheduler", "clean-task-pods")
@@ -58,6 +65,7 @@ NO_AUTHORS_CODE: Final = (
     "reconcile",
     "rotate-fernet-key",
     "scheduler",
+    STATSD,
     *INNER_SERVICES,
 )
 """Parts that run Airflow's own code only. The others run what DAG authors write, too: tasks, triggers, DAG files and
@@ -119,6 +127,13 @@ def restrict_network(
         _any_of(INNER_SERVICES),
         ingress=[{"from_": [{"pod_selector": COMPONENTS}], "ports": ports(*INNER_SERVICES.values())}],
     )
+    if args.metrics:
+        collector = from_pods(COLLECTOR, args.metrics.collected_from)
+        statsd: NetworkPolicyPortArgsDict = {"protocol": "UDP", "port": STATSD_PORT}
+        senders: Egress = {"to": [{"pod_selector": _only(STATSD)}], "ports": [statsd]}
+        allow("metrics-senders", EVERY_POD, egress=[senders])
+        allow("metrics-read", COMPONENTS, ingress=[{"from_": [collector], "ports": ports(*METRICS_PORTS)}])
+        allow("statsd", _only(STATSD), ingress=[{"from_": [{"pod_selector": EVERY_POD}], "ports": [statsd]}])
     allow("database-clients", {"match_labels": dict(CLIENT_LABEL)}, egress=cluster.database)
     to_api = pulumi.Output.from_input(cluster.api_servers if network.tasks_use_kubernetes or args.pod_operator else [])
     allow(

@@ -24,7 +24,7 @@ from components.ingress.configuration import (
     arguments,
     configuration,
 )
-from components.ingress.labels import INGRESS_NAMESPACE, REACHED
+from components.ingress.labels import INGRESS_NAMESPACE, METRICS_READERS, REACHED
 from components.network import DNS, Egress, deny_by_default, policy, ports
 from components.versions import version_label
 from components.workload import (
@@ -43,8 +43,6 @@ from components.workload import (
 _NGINX_UID = 101  # of the official image
 _WRITTEN = {"etc": "/etc/nginx", "cache": "/var/cache/nginx", "lib": "/var/lib/nginx", "log": "/var/log/nginx"}
 """What the controller writes to; all else of the image stays as it is."""
-METRICS_READERS = {"airflow-platform/metrics": "true"}
-"""Label of a namespace whose pods may read the controller's metrics."""
 
 
 class IngressController(pulumi.ComponentResource):

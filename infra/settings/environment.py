@@ -12,7 +12,7 @@ from infra.settings.airflow import (
     ProvidedSecrets,
     VolumeTaskLogs,
 )
-from infra.settings.base import ENCRYPTED, SettingsModel
+from infra.settings.base import ENCRYPTED, DnsLabel, SettingsModel
 from infra.settings.celery_rules import celery_problems
 from infra.settings.cloud_rules import cloud_problems
 from infra.settings.cluster import ClusterSettings
@@ -22,6 +22,8 @@ from infra.settings.database import DatabaseSettings
 from infra.settings.google import Google, NetworkSettings
 from infra.settings.ingress import Ingress
 from infra.settings.ingress_rules import ingress_problems
+from infra.settings.metric_rules import metric_problems
+from infra.settings.metrics import MetricsSettings
 from infra.settings.network_policy import NetworkPolicies
 from infra.settings.network_rules import network_policy_problems
 from infra.settings.notification_rules import notification_problems
@@ -57,12 +59,16 @@ class Settings(SettingsModel):
     ingress_key: SecretStr | None = None
     """The private key of a certificate of kind ``given``, PEM, without a passphrase."""
     airflows: Annotated[tuple[AirflowSettings, ...], Field(min_length=1)]
+    metrics: MetricsSettings | None = None
+    """What watches the environment. None: nothing."""
     network_policies: NetworkPolicies = NetworkPolicies()
     images: Images = Images()
     previews: PreviewSettings = PreviewSettings()
     ephemeral: bool = False
     """True lifts the protection of databases, volumes, keys and namespaces: for environments to throw away."""
     secrets: dict[str, ProvidedSecrets] = Field(default_factory=dict)
+    alert_secrets: dict[DnsLabel, SecretStr] = Field(default_factory=dict)
+    """What the routes of alerts need, by the route's name."""
     database_administrator_password: SecretStr | None = None
     """Of an existing Cloud SQL instance's administrator."""
 
@@ -88,6 +94,7 @@ class Settings(SettingsModel):
             *customisation_problems(self),
             *task_problems(self),
             *celery_problems(self),
+            *metric_problems(self),
             *notification_problems(self),
             *ingress_problems(self),
         ]

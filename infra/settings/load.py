@@ -19,6 +19,7 @@ PROJECT_DEFAULTS = (("ephemeral", False), ("images", {}), ("secrets", {}))
 """What Pulumi.yaml gives to every stack, a bootstrap's included, which has no use for it."""
 SECRET_KEYS = {
     "secrets": f"--path '{PROJECT}:secrets.<airflow>.<key>'",
+    "alertSecrets": f"--path '{PROJECT}:alertSecrets.<route>'",
     "databaseAdministratorPassword": f"{PROJECT}:databaseAdministratorPassword",
     "ingressKey": f"{PROJECT}:ingressKey",
 }

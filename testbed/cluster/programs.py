@@ -57,8 +57,19 @@ def ensure(progress: Progress) -> Programs:
     )
 
 
-def go_program(name: str, progress: Progress, linker_flags: str = "", title: str | None = None) -> Path:
-    """The static, stripped program of the Go module ``testbed/cluster/<name>``, built where it is not cached."""
+def go_program(
+    name: str,
+    progress: Progress,
+    linker_flags: str = "",
+    title: str | None = None,
+    *,
+    package: str = ".",
+    tags: str = "",
+) -> Path:
+    """The static, stripped program of the Go module ``testbed/cluster/<name>``, built where it is not cached.
+
+    ``package``: one that the module only names, where the program is somebody else's as it is.
+    """
     compiler = go(progress)
     source = _SOURCES / name
 
@@ -71,8 +82,10 @@ def go_program(name: str, progress: Progress, linker_flags: str = "", title: str
                 "-trimpath",
                 "-buildvcs=false",
                 f"-ldflags=-s -w {linker_flags}",
+                *([f"-tags={tags}"] if tags else []),
                 "-o",
                 folder / name,
+                package,
             ],
             progress,
             cwd=source,
@@ -86,4 +99,6 @@ def go_program(name: str, progress: Progress, linker_flags: str = "", title: str
         "flags": linker_flags,
         "machine": platform.machine(),
     }
+    if package != ".":
+        inputs |= {"package": package, "tags": tags}
     return cached(name, inputs, build, progress, title or f"building {name}") / name

@@ -100,10 +100,9 @@ RABBITMQ = Recipe("rabbitmq", ("rabbitmq-server",), hooks=_as_user_999("rabbitmq
 PGBOUNCER = Recipe("pgbouncer", ("pgbouncer", "python3-prometheus-client", "python3-psycopg2"))
 GIT_SYNC = Recipe("git-sync", ("ca-certificates", "git", "openssh-client"), program=Program("git-sync"))
 NGINX_INGRESS = Recipe("nginx-ingress", ("nginx", "python3"))
-RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe
-    for recipe in (AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER, GIT_SYNC, NGINX_INGRESS)
-}
+ALERTMANAGER = Recipe("alertmanager", ("prometheus-alertmanager",))
+_ALL = (AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER, GIT_SYNC, NGINX_INGRESS, ALERTMANAGER)
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 SHARED = {"pgbouncer-exporter": PGBOUNCER.name}
 """Images of the platform that are in another one's here: image -> recipe."""
 

@@ -12,7 +12,7 @@ from tests.unit.recorder import Recording, Registered
 from tests.unit.stack_files import deployed
 
 GOLDEN = Path(__file__).with_name("golden")
-STACKS = ["bootstrap", "dev", "local", "prod", "staging"]
+STACKS = ["bootstrap", "dev", "local", "local-full", "prod", "staging"]
 
 
 def described(one: Registered) -> str:

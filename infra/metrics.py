@@ -1,0 +1,135 @@
+"""From settings to what watches an environment."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from components.airflow import Airflow
+from components.airflow.args import Statsd
+from components.ingress import Backend, Routes
+from components.ingress.configuration import NAMESPACE as INGRESS
+from components.metrics import NAMESPACE, Metrics, MetricsArgs, Receiver, Retention
+from components.metrics.alertmanager import SECRETS
+from components.metrics.args import GRAFANA_PORT
+from components.network import ClusterNetwork, server
+from components.versions import ImageSource
+from components.workload import Nodes
+from infra.ingress import lead_beside
+from infra.settings import AirflowState, Settings
+from infra.settings.ingress_addresses import beside
+from infra.settings.metrics import AlertRoute, MailRoute, PagerdutyRoute, SlackRoute, WebhookRoute
+
+PAGERDUTY = "events.pagerduty.com"
+GRAFANA = "grafana"
+SLACK = "hooks.slack.com"
+
+
+def statsd_of(settings: Settings, images: ImageSource) -> Statsd | None:
+    """Where an Airflow sends its metrics; None where nobody asks for them."""
+    return Statsd(images.reference("statsd-exporter"), NAMESPACE) if settings.metrics else None
+
+
+def metric_images(settings: Settings) -> frozenset[str]:
+    """The names of the images that metrics take."""
+    asked = settings.metrics
+    if asked is None:
+        return frozenset()
+    more = [name for name, wanted in (("grafana", asked.grafana), ("kube-state-metrics", asked.kube_state)) if wanted]
+    return frozenset({"statsd-exporter", "prometheus", "alertmanager", *more})
+
+
+def watch(
+    settings: Settings,
+    environment: str,
+    airflows: Mapping[str, Airflow],
+    routes: Routes | None,
+    images: ImageSource,
+    checksum_key: pulumi.Output[str],
+    network: ClusterNetwork | None,
+    nodes: Nodes | None,
+    priority: pulumi.Output[str],
+    opts: pulumi.ResourceOptions,
+) -> None:
+    """Makes what watches the environment, where it is asked for."""
+    asked = settings.metrics
+    if asked is None:
+        return
+    active = [airflow.name for airflow in settings.airflows if airflow.state is AirflowState.ACTIVE]
+    namespaces: dict[str, pulumi.Input[str]] = {f"airflow-{name}": airflows[name].namespace for name in active}
+    namespaces |= {name: name for name in asked.namespaces}
+    if routes:
+        namespaces[INGRESS] = routes.controller.namespace
+    address = beside(GRAFANA, settings) if asked.grafana else None
+    secrets = {name: value.get_secret_value() for name, value in settings.alert_secrets.items()}
+    metrics = Metrics(
+        NAMESPACE,
+        MetricsArgs(
+            prometheus_image=images.reference("prometheus"),
+            alertmanager_image=images.reference("alertmanager"),
+            checksum_key=checksum_key,
+            namespaces=namespaces,
+            environment=environment,
+            grafana_image=images.reference("grafana") if asked.grafana else None,
+            grafana_url=address.url if address else None,
+            state_image=images.reference("kube-state-metrics") if asked.kube_state else None,
+            retention=Retention(asked.retention_days, asked.retention_gib, asked.storage_class),
+            interval_seconds=asked.interval_seconds,
+            series_limit=asked.series_limit,
+            receivers=tuple(_receiver(route, secrets.get(route.name)) for route in asked.routes),
+            network=network,
+            nodes=nodes,
+            priority=priority,
+            protect=not settings.ephemeral,
+        ),
+        opts,
+    )
+    if metrics.grafana:
+        backend = Backend(metrics.namespace, GRAFANA, GRAFANA_PORT, [metrics.grafana])
+        lead_beside(routes, settings, GRAFANA, backend, websockets=True)
+
+
+def _receiver(route: AlertRoute, secret: str | None) -> Receiver:
+    settings, host, port = _integration(route, secret is not None)
+    return Receiver(
+        name=route.name,
+        settings=settings,
+        secret=None if secret is None else pulumi.Output.secret(secret),
+        airflows=route.airflows,
+        severities=route.severities,
+        host=host,
+        port=port,
+    )
+
+
+def _integration(route: AlertRoute, has_secret: bool) -> tuple[dict[str, Any], str, int]:
+    """Alertmanager's settings, and the server that it will talk to."""
+    file = f"{SECRETS}/{route.name}"
+    resolved = {"send_resolved": True}
+    match route.to:
+        case MailRoute(to=to, smtp=smtp):
+            mail: dict[str, Any] = {
+                **resolved,
+                "to": ", ".join(to),
+                "from": smtp.sender,
+                "smarthost": f"{smtp.host}:{smtp.port}",
+                "require_tls": smtp.security == "starttls",
+            }
+            if smtp.user and has_secret:
+                mail |= {"auth_username": smtp.user, "auth_password_file": file}
+            return {"email_configs": [mail]}, smtp.host, smtp.port
+        case SlackRoute():
+            return {"slack_configs": [{**resolved, "api_url_file": file, **_SLACK_TEXT}]}, SLACK, 443
+        case PagerdutyRoute():
+            return {"pagerduty_configs": [{**resolved, "routing_key_file": file}]}, PAGERDUTY, 443
+        case WebhookRoute(url=url):
+            hook: dict[str, Any] = {**resolved, "url": url}
+            if has_secret:
+                hook["http_config"] = {"authorization": {"credentials_file": file}}
+            return {"webhook_configs": [hook]}, *server(url)
+
+
+_SLACK_TEXT = {
+    "title": "{{ .Status | toUpper }}: {{ .CommonLabels.alertname }} {{ .CommonLabels.airflow }}",
+    "text": "{{ range .Alerts }}{{ .Annotations.summary }}\n{{ .Annotations.runbook }}\n{{ end }}",
+}

@@ -1,0 +1,296 @@
+"""For every alert: figures at which it must fire, with what it then says, and figures at which it must not.
+
+Figures are in promtool's notation: ``0+6x20`` begins at 0 and grows by 6 twenty times, every half minute.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Series = Mapping[str, str]
+MAIN = {"airflow": "main"}
+UP = 'up{job="pods", namespace="airflow-main", airflow="main", pod="statsd-1", container="statsd", component="statsd"}'
+RUNS = 'airflow_executor_running_tasks{airflow="main", executor="KubernetesExecutor"}'
+WAITS = 'airflow_executor_queued_tasks{airflow="main", executor="KubernetesExecutor"}'
+POD = 'airflow="main", namespace="airflow-main", pod="scheduler-1", container="scheduler"'
+CRON = 'airflow="main", namespace="airflow-main", cronjob="db-clean"'
+QUOTA = 'airflow="main", namespace="airflow-main", resource="limits.memory"'
+VOLUME = 'airflow="main", namespace="airflow-main", persistentvolumeclaim="logs"'
+SYNC = 'airflow="main", namespace="airflow-main", pod="dag-processor-1"'
+CERTIFICATE = 'namespace="ingress", name="tls"'
+DAY = 86400
+
+
+@dataclass(frozen=True)
+class Case:
+    """``labels`` and ``summary`` are those of the alert that fires at ``at``; at the same time ``calm`` fires none."""
+
+    alert: str
+    firing: Series
+    at: str
+    labels: Mapping[str, str]
+    summary: str
+    calm: tuple[Series, ...] = field(default_factory=tuple)
+
+
+CASES = (
+    Case(
+        "AirflowSchedulerDown",
+        {'airflow_scheduler_heartbeat{airflow="main", type="counter"}': "0+6x10 60x10"},
+        "7m",
+        MAIN,
+        "No scheduler of Airflow main has given a sign of life for 90 seconds: no task starts",
+        calm=(
+            {'airflow_scheduler_heartbeat{airflow="main", type="counter"}': "0+6x20"},
+            # The exporter began anew: the counter is at 0 again, and grows.
+            {'airflow_scheduler_heartbeat{airflow="main", type="counter"}': "0+6x10 0+6x10"},
+            # One of two schedulers is away.
+            {
+                'airflow_scheduler_heartbeat{airflow="main", type="counter", pod="a"}': "0+6x20",
+                'airflow_scheduler_heartbeat{airflow="main", type="counter", pod="b"}': "60x20",
+            },
+        ),
+    ),
+    Case(
+        "AirflowSchedulerNeverSeen",
+        {UP: "1x20"},
+        "6m",
+        MAIN,
+        "The metrics of Airflow main are taken, and no scheduler has sent any",
+        calm=({UP: "1x20", 'airflow_scheduler_heartbeat{airflow="main"}': "0x20"}, {UP: "0x20"}),
+    ),
+    Case(
+        "AirflowDagProcessorDown",
+        {'airflow_dag_processor_heartbeat{airflow="main"}': "0+6x4 24x20"},
+        "8m",
+        MAIN,
+        "No dag-processor of Airflow main has given a sign of life for 5 minutes: DAGs grow old",
+        calm=(
+            {'airflow_dag_processor_heartbeat{airflow="main"}': "0+6x20"},
+            {'airflow_dag_processor_heartbeat{airflow="main"}': "0+6x12 72x3 72+6x10"},
+        ),
+    ),
+    Case(
+        "AirflowTriggererDown",
+        {'airflow_triggerer_heartbeat{airflow="main"}': "0+6x4 24x20"},
+        "8m",
+        MAIN,
+        "No triggerer of Airflow main has given a sign of life for 5 minutes: deferred tasks wait",
+        calm=({'airflow_triggerer_heartbeat{airflow="main"}': "0+6x20"},),
+    ),
+    Case(
+        "AirflowExecutorFull",
+        {'airflow_executor_open_slots{airflow="main", executor="KubernetesExecutor"}': "0x40"},
+        "16m",
+        {"airflow": "main", "executor": "KubernetesExecutor"},
+        "The KubernetesExecutor of Airflow main has had no free slot for 15 minutes",
+        calm=(
+            {'airflow_executor_open_slots{airflow="main", executor="KubernetesExecutor"}': "1x40"},
+            {'airflow_executor_open_slots{airflow="main", executor="KubernetesExecutor"}': "0x20 2 0x20"},
+        ),
+    ),
+    Case(
+        "AirflowTasksNotStarting",
+        {WAITS: "3x30", RUNS: "0x30"},
+        "11m",
+        {"airflow": "main", "executor": "KubernetesExecutor"},
+        "Tasks of Airflow main have been queued for 10 minutes, none runs (KubernetesExecutor)",
+        calm=({WAITS: "3x30", RUNS: "1x30"}, {WAITS: "0x30", RUNS: "0x30"}),
+    ),
+    Case(
+        "AirflowImportErrors",
+        {'airflow_dag_processing_import_errors{airflow="main"}': "2x30"},
+        "11m",
+        MAIN,
+        "2 DAG files of Airflow main can't be imported",
+        calm=(
+            {'airflow_dag_processing_import_errors{airflow="main"}': "0x30"},
+            # One file was written in two steps.
+            {'airflow_dag_processing_import_errors{airflow="main"}': "1x6 0x24"},
+        ),
+    ),
+    Case(
+        "AirflowTasksFailing",
+        {
+            'airflow_ti_failures{airflow="main"}': "0+1x120",
+            'airflow_ti_successes{airflow="main"}': "0+3x120",
+        },
+        "50m",
+        MAIN,
+        "25% of the tasks of Airflow main have failed in half an hour",
+        calm=(
+            {'airflow_ti_failures{airflow="main"}': "0+1x120", 'airflow_ti_successes{airflow="main"}': "0+30x120"},
+            # Few tasks, and one that fails: no ratio to speak of.
+            {'airflow_ti_failures{airflow="main"}': "0x60 1x60", 'airflow_ti_successes{airflow="main"}': "0x120"},
+        ),
+    ),
+    Case(
+        "AirflowScheduleDelayed",
+        {'airflow_dagrun_schedule_delay{airflow="main", dag_id="sales", quantile="0.9"}': "400x30"},
+        "11m",
+        MAIN,
+        "DAG runs of Airflow main begin 6m 40s late",
+        calm=(
+            {'airflow_dagrun_schedule_delay{airflow="main", dag_id="sales", quantile="0.9"}': "20x30"},
+            # Nothing ran lately.
+            {'airflow_dagrun_schedule_delay{airflow="main", dag_id="sales", quantile="0.9"}': " ".join(["NaN"] * 30)},
+        ),
+    ),
+    Case(
+        "AirflowDagsNotSynced",
+        {
+            f'git_sync_count_total{{{SYNC}, status="success"}}': "2x60",
+            f'git_sync_count_total{{{SYNC}, status="noop"}}': "7x60",
+            f'git_sync_count_total{{{SYNC}, status="error"}}': "0+1x60",
+        },
+        "21m",
+        {"airflow": "main", "pod": "dag-processor-1"},
+        "git-sync in dag-processor-1 of Airflow main has not fetched for 20 minutes: DAGs are old",
+        calm=(
+            {
+                f'git_sync_count_total{{{SYNC}, status="success"}}': "2x60",
+                f'git_sync_count_total{{{SYNC}, status="noop"}}': "0+1x60",
+            },
+        ),
+    ),
+    Case(
+        "DatabaseConnectionsHigh",
+        {
+            'pgbouncer_databases_current_connections{airflow="main", name="airflow_main"}': "18x30",
+            'pgbouncer_databases_max_connections{airflow="main", name="airflow_main"}': "20x30",
+        },
+        "11m",
+        MAIN,
+        "PgBouncer of Airflow main uses 90% of its connections",
+        calm=(
+            {
+                'pgbouncer_databases_current_connections{airflow="main", name="airflow_main"}': "10x30",
+                'pgbouncer_databases_max_connections{airflow="main", name="airflow_main"}': "20x30",
+            },
+            # Its own console has no limit.
+            {
+                'pgbouncer_databases_current_connections{airflow="main", name="pgbouncer"}': "1x30",
+                'pgbouncer_databases_max_connections{airflow="main", name="pgbouncer"}': "0x30",
+            },
+        ),
+    ),
+    Case(
+        "DatabaseClientsWaiting",
+        {'pgbouncer_pools_client_maxwait_seconds{airflow="main", database="airflow_main"}': "45x10"},
+        "3m",
+        MAIN,
+        "Parts of Airflow main have waited 45 seconds for a database connection",
+        calm=({'pgbouncer_pools_client_maxwait_seconds{airflow="main", database="airflow_main"}': "1x10"},),
+    ),
+    Case(
+        "VolumeFillingUp",
+        {
+            f"kubelet_volume_stats_available_bytes{{{VOLUME}}}": "10x40",
+            f"kubelet_volume_stats_capacity_bytes{{{VOLUME}}}": "100x40",
+        },
+        "16m",
+        {"airflow": "main", "namespace": "airflow-main", "persistentvolumeclaim": "logs"},
+        "The volume logs in airflow-main has 10% left",
+        calm=(
+            {
+                f"kubelet_volume_stats_available_bytes{{{VOLUME}}}": "20x40",
+                f"kubelet_volume_stats_capacity_bytes{{{VOLUME}}}": "100x40",
+            },
+        ),
+    ),
+    Case(
+        "ElasticsearchRed",
+        {'elasticsearch_cluster_health_status{cluster="logs", color="red"}': "1x10"},
+        "3m",
+        {"cluster": "logs"},
+        "Elasticsearch logs is red: some logs can be neither written nor read",
+        calm=(
+            {
+                'elasticsearch_cluster_health_status{cluster="logs", color="red"}': "0x10",
+                'elasticsearch_cluster_health_status{cluster="logs", color="yellow"}': "1x10",
+            },
+        ),
+    ),
+    Case(
+        "LogsBehind",
+        {'fluentd_output_status_buffer_available_space_ratio{namespace="logging", pod="fluentd-1"}': "12x30"},
+        "11m",
+        {"namespace": "logging", "pod": "fluentd-1"},
+        "The log buffer of fluentd-1 is 12% free: logs arrive late, and will be lost when it is full",
+        calm=({'fluentd_output_status_buffer_available_space_ratio{namespace="logging", pod="fluentd-1"}': "95x30"},),
+    ),
+    Case(
+        "CertificateExpires",
+        {f"certmanager_certificate_expiration_timestamp_seconds{{{CERTIFICATE}}}": f"{10 * DAY}x200"},
+        "61m",
+        {"namespace": "ingress", "name": "tls"},
+        "The certificate tls in ingress has 9d 22h 59m 0s left",
+        calm=({f"certmanager_certificate_expiration_timestamp_seconds{{{CERTIFICATE}}}": f"{30 * DAY}x200"},),
+    ),
+    Case(
+        "UpkeepNotRunning",
+        {
+            f"kube_cronjob_status_last_successful_time{{{CRON}}}": f"{-2 * DAY}x200",
+            f"kube_cronjob_spec_suspend{{{CRON}}}": "0x200",
+        },
+        "61m",
+        {"airflow": "main", "namespace": "airflow-main", "cronjob": "db-clean"},
+        "airflow-main/db-clean has not succeeded for 2d 1h 1m 0s",
+        calm=(
+            {
+                f"kube_cronjob_status_last_successful_time{{{CRON}}}": "0x200",
+                f"kube_cronjob_spec_suspend{{{CRON}}}": "0x200",
+            },
+            # At rest for maintenance.
+            {
+                f"kube_cronjob_status_last_successful_time{{{CRON}}}": f"{-2 * DAY}x200",
+                f"kube_cronjob_spec_suspend{{{CRON}}}": "1x200",
+            },
+        ),
+    ),
+    Case(
+        "PodCrashLooping",
+        {f"kube_pod_container_status_restarts_total{{{POD}}}": "0+1x60"},
+        "25m",
+        {"airflow": "main", "namespace": "airflow-main", "pod": "scheduler-1", "container": "scheduler"},
+        "scheduler in airflow-main/scheduler-1 ends again and again",
+        calm=({f"kube_pod_container_status_restarts_total{{{POD}}}": "0x20 1x40"},),
+    ),
+    Case(
+        "QuotaNearLimit",
+        {
+            f'kube_resourcequota{{{QUOTA}, type="used"}}': "95x30",
+            f'kube_resourcequota{{{QUOTA}, type="hard"}}': "100x30",
+        },
+        "11m",
+        {"airflow": "main", "namespace": "airflow-main", "resource": "limits.memory"},
+        "airflow-main uses 95% of its limits.memory",
+        calm=(
+            {
+                f'kube_resourcequota{{{QUOTA}, type="used"}}': "50x30",
+                f'kube_resourcequota{{{QUOTA}, type="hard"}}': "100x30",
+            },
+        ),
+    ),
+    Case(
+        "MetricsTargetDown",
+        {UP: "0x20"},
+        "6m",
+        {
+            "airflow": "main",
+            "namespace": "airflow-main",
+            "pod": "statsd-1",
+            "container": "statsd",
+            "job": "pods",
+        },
+        "pods airflow-main/statsd-1 statsd shows no metrics: alerts that need them are blind",
+        calm=({UP: "1x20"}, {UP: "1x4 0x3 1x20"}),
+    ),
+    Case(
+        "MetricsTooMany",
+        {f'scrape_samples_post_metric_relabeling{{job="pods", {POD}}}': "900x30"},
+        "11m",
+        {"airflow": "main", "namespace": "airflow-main", "pod": "scheduler-1", "container": "scheduler"},
+        "airflow-main/scheduler-1 has 900 series; at the limit nothing of it is taken",
+        calm=({f'scrape_samples_post_metric_relabeling{{job="pods", {POD}}}': "700x30"},),
+    ),
+)
