@@ -31,7 +31,8 @@ from testbed.progress import Failure, Progress
 PASSPHRASE: Final = "what is made here exists nowhere else"  # noqa: S105 (it protects nothing)
 ENCRYPTED: Final = "(encrypted)"
 """Stands for a value that is secret: infra/settings/base.py knows it."""
-SECRET_KEYS: Final = ("secrets", "alertSecrets", "databaseAdministratorPassword")
+SECRET_KEYS: Final = ("secrets", "alertSecrets", "databaseAdministratorPassword", "ingressKey")
+"""Settings that are secret even where they stand in clear, as an ephemeral stack may have them."""
 Tree = dict[str, Any]
 Observer = Callable[[events.EngineEvent], None]
 
@@ -69,14 +70,14 @@ def offline_file(tree: Path, stack: str) -> OfflineFile:
     secret: dict[str, str] = {}
     for key, value in config.items():
         name = key.partition(":")[2]
-        if name in SECRET_KEYS:
+        if name in SECRET_KEYS or _has_secure(value):
             # Encrypted in one piece, not even the names in it can be read: it is left out.
             if not (name == "secrets" and isinstance(value, dict) and "secure" in value):
                 secret[key] = json.dumps(_covered(value, name, digests))
             else:
                 digests[name] = str(value["secure"])
         else:
-            plain[key] = filled(_covered(value, name, digests) if _has_secure(value) else value)
+            plain[key] = filled(value)
     return OfflineFile(project, plain, secret, digests)
 
 
