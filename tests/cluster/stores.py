@@ -1,7 +1,9 @@
 """What DAGs are delivered from, as pods: a git server over ssh, and an object store."""
 
 import os
+import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -88,19 +90,20 @@ class Stores:
             utils.create_from_dict(api, manifest)
         core = client.CoreV1Api(api)
         for name in ("git", "store"):
-            wait_until(
-                lambda name=name: any(
-                    status.ready
-                    for status in core.read_namespaced_pod_status(name, NAMESPACE).status.container_statuses or []
-                ),
-                90,
-                f"the server {name} runs",
-            )
+            wait_until(lambda name=name: _is_ready(core, name), 90, f"the server {name} runs")
+        wait_until(self._answers, 30, "the git server can be reached by its Service")
         self._keys.mkdir()
         for file, text in (("client", self.client_key), ("known_hosts", f"git {self._host_public}\n")):
             (self._keys / file).write_text(text)
             (self._keys / file).chmod(0o600)
         run(["git", "init", "--quiet", "--initial-branch=main", self.clone])
+        self._record("--allow-empty", "--message", "nothing yet")
+
+    def _answers(self) -> bool:
+        port = self.platform.cluster.forward(f"git.{NAMESPACE}", GIT_PORT)
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
+            return connection.recv(4) == b"SSH-"
+        return False
 
     def stop(self) -> None:
         """Remove both."""
@@ -111,17 +114,21 @@ class Stores:
         (self.dags / "shared").mkdir(parents=True, exist_ok=True)
         (self.dags / "pinned.py").write_text(DAG.format(word=word))
         (self.dags / "shared" / "words.py").write_text(f'WORD = "{word}"\n')
-        identity = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
-        for arguments in (["add", "."], [*identity, "commit", "--quiet", "--message", word], ["tag", word]):
-            run(["git", *arguments], cwd=self.clone)
+        run(["git", "add", "--all"], cwd=self.clone)
+        self._record("--message", word)
+        run(["git", "tag", word], cwd=self.clone)
         return run(["git", "rev-parse", "HEAD"], cwd=self.clone).strip()
+
+    def _record(self, *arguments: str) -> None:
+        identity = ["-c", "user.name=test", "-c", "user.email=test@example.com", "-c", "commit.gpgsign=false"]
+        run(["git", *identity, "commit", "--quiet", *arguments], cwd=self.clone)
 
     def check_out(self, word: str) -> None:
         """Have the files of a commit again."""
         run(["git", "checkout", "--quiet", word], cwd=self.clone)
 
-    def push(self) -> None:
-        """Push what is committed."""
+    def push(self, what: str = "main") -> None:
+        """Push what is committed, or another refspec."""
         port = self.platform.cluster.forward(f"git.{NAMESPACE}", GIT_PORT)
         options: Sequence[str] = (
             f"-i {self._keys / 'client'}",
@@ -132,7 +139,7 @@ class Stores:
         )
         address = f"ssh://git@127.0.0.1:{port}/srv/repo.git"
         command = {"GIT_SSH_COMMAND": " ".join(("ssh", *options))}
-        run(["git", "push", "--quiet", address, "main"], cwd=self.clone, env=command)
+        run(["git", "push", "--quiet", address, what], cwd=self.clone, env=command)
 
     def ops(self, *arguments: str) -> str:
         """What a command of ours says that publishes DAGs from this machine."""
@@ -145,6 +152,11 @@ class Stores:
             del os.environ["STORAGE_EMULATOR_HOST"]
         assert process.returncode == 0, said
         return said
+
+
+def _is_ready(core: client.CoreV1Api, name: str) -> bool:
+    statuses = core.read_namespaced_pod_status(name, NAMESPACE).status.container_statuses or []
+    return bool(statuses) and all(status.ready for status in statuses)
 
 
 def key_pair() -> tuple[str, str]:
@@ -172,9 +184,12 @@ def _server(
         "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
         "volumeMounts": [*mounts, {"name": "data", "mountPath": "/srv"}],
         "securityContext": security,
+        # A pod that asks for nothing gets next to nothing on a machine that is busy.
+        "resources": {"requests": {"cpu": "50m"}},
     }
     spec = {
         "automountServiceAccountToken": False,
+        "priorityClassName": "system-cluster-critical",  # or a rolling Airflow takes its place on a full node
         "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],
         "volumes": [

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from ops.airflow_api import AirflowApi
+from testbed.images.recipes import recipe_of
 from testbed.object_store import BUCKET
 from tests.cluster.looks import wait_until
 from tests.cluster.platform import Platform
@@ -17,6 +18,35 @@ pytestmark = [pytest.mark.cluster, pytest.mark.long]
 AIRFLOW = "delivery"
 PERIOD = 10
 SEEN_SECONDS = PERIOD + 10
+git_sync = pytest.mark.skipif(
+    recipe_of("git-sync") is None, reason="no registry here serves git-sync's image, and its program is not on PATH"
+)
+SYNCED = """
+from airflow.sdk import dag, task
+from shared.words import WORD
+
+
+@dag(dag_id="synced", description=WORD, schedule=None)
+def synced():
+    @task
+    def in_the_scheduler():
+        print("it says", WORD)
+
+    in_the_scheduler()
+
+
+@dag(dag_id="synced_pod", description=WORD, schedule=None)
+def synced_pod():
+    @task(executor="KubernetesExecutor")
+    def in_a_pod():
+        print("it says", WORD)
+
+    in_a_pod()
+
+
+synced()
+synced_pod()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +59,14 @@ def stores(platform: Platform) -> Iterator[Stores]:
     made.stop()
 
 
-def delivers(platform: Platform, dags: dict[str, Any], secrets: dict[str, str] | None) -> None:
+def delivers(platform: Platform, dags: dict[str, Any], secrets: dict[str, str] | None, **more: Any) -> None:
     """Have one more Airflow, whose DAGs come by ``dags``."""
 
     def change(config: dict[str, Any]) -> None:
         airflows = config["airflows"]
         airflows[:] = [one for one in airflows if one["name"] != AIRFLOW]
         image = {key: airflows[0]["dags"][key] for key in ("repository", "version")}
-        airflows.append({**airflows[0], "name": AIRFLOW, "dags": {**image, **dags, "periodSeconds": PERIOD}})
+        airflows.append({**airflows[0], "name": AIRFLOW, "dags": {**image, **dags, "periodSeconds": PERIOD}, **more})
         given = config.setdefault("secrets", {})
         given.pop(AIRFLOW, None)
         if secrets:
@@ -114,3 +144,49 @@ def test_a_published_version_is_seen_soon_a_run_under_way_keeps_its_own_and_goin
         keeps_its_version(api, "one", next_version)
         stores.ops("rollback-dags", f"--airflow={AIRFLOW}", "--version=one")
         wait_until(lambda: version(api) == "one", SEEN_SECONDS, "going back is seen")
+
+
+def synced(stores: Stores, word: str) -> None:
+    """Push DAGs that say ``word`` to the branch that git-sync follows."""
+    stores.check_out("main")
+    stores.dags.mkdir(parents=True, exist_ok=True)
+    (stores.dags / "synced.py").write_text(SYNCED)
+    stores.commit(word)
+    stores.push("main:live")
+
+
+def says(api: AirflowApi, dag_id: str) -> str:
+    """What the task of a new run says, which ends well."""
+    run_id = api.trigger(dag_id)
+    assert api.wait_for_run(dag_id, run_id)["state"] == "success"
+    (task,) = api.tasks(dag_id, run_id)
+    (line,) = [line for line in api.log(dag_id, run_id, task) if "it says" in line]
+    return line.split()[-1]
+
+
+def is_seen(api: AirflowApi, word: str) -> None:
+    """The dag-processor sees a push of ``word`` in time."""
+    began = time.monotonic()
+    wait_until(lambda: api.get("/dags/synced")["description"] == word, SEEN_SECONDS, f"the push of {word} is seen")
+    print(f"git-sync: a push was seen after {time.monotonic() - began:.1f} s, looked for every {PERIOD} s")
+
+
+WITH_PODS = {"executor": ["LocalExecutor", "KubernetesExecutor"]}
+
+
+@git_sync
+def test_git_sync_over_ssh_brings_a_push_in_time_to_the_scheduler_and_to_tasks_in_pods(
+    platform: Platform, stores: Stores
+) -> None:
+    synced(stores, "three")
+    git = {"repository": stores.repository, "knownHosts": [stores.known_hosts], "ref": "live"}
+    delivers(platform, {"kind": "git-sync", "git": git}, {"gitSshKey": stores.client_key}, **WITH_PODS)
+    platform.up()
+    with platform.airflow(AIRFLOW) as api:
+        api.wait_for_dag("synced")
+        assert says(api, "synced") == "three"
+        assert says(api, "synced_pod") == "three"
+        synced(stores, "four")
+        is_seen(api, "four")
+        assert says(api, "synced") == "four"
+        assert says(api, "synced_pod") == "four"
