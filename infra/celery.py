@@ -62,6 +62,16 @@ def broker_images(settings: Settings) -> tuple[str, ...]:
     return tuple(["redis"] * bool(kinds) + ["rabbitmq"] * ("rabbitmq" in kinds))
 
 
+def scales_by_cpu(settings: Settings) -> bool:
+    """Whether the number of some queue's workers follows the CPU that they use: the cluster has to measure it."""
+    return any(
+        isinstance(queue.autoscale, HpaAutoscale)
+        for airflow in settings.airflows
+        if Executor.CELERY in airflow.executor
+        for queue in (airflow.celery or CelerySettings()).served
+    )
+
+
 def _queue(
     queue: QueueSettings,
     celery: CelerySettings,

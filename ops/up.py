@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from infra.celery import scales_by_cpu
 from infra.settings import AirflowState
 from ops.airflow_api import AirflowApi
 from ops.cluster_view import ClusterView
@@ -26,6 +27,8 @@ def up(chosen: Target, progress: Progress, dag: str | None = None, source: Path 
     began = time.monotonic()
     if chosen.testbed:
         chosen.testbed.up()
+        if scales_by_cpu(chosen.settings):
+            chosen.testbed.serve_metrics()
     chosen = with_images(chosen, progress, source)
     with engine_on(chosen, progress) as engine, progress.step(f"pulumi up, stack {chosen.name}"):
         outcome = engine.up()

@@ -1,6 +1,7 @@
 """etcd and the parts of Kubernetes that decide: API server, controller manager, scheduler."""
 
 from testbed.cluster.layout import API_PORT, DNS_DOMAIN, NODE_IP, SERVICE_RANGE, Layout
+from testbed.cluster.pki import FRONT_NAME
 from testbed.cluster.processes import Component
 from testbed.cluster.programs import Programs
 
@@ -46,6 +47,14 @@ def api_server(layout: Layout, programs: Programs) -> Component:
             f"--kubelet-certificate-authority={pki}/ca.crt",
             f"--kubelet-client-certificate={pki}/admin.crt",
             f"--kubelet-client-key={pki}/admin.key",
+            # How it asks the servers of further APIs (metrics-server) in its users' names.
+            f"--requestheader-client-ca-file={pki}/front-ca.crt",
+            f"--requestheader-allowed-names={FRONT_NAME}",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+            f"--proxy-client-cert-file={pki}/front.crt",
+            f"--proxy-client-key-file={pki}/front.key",
             # The node's name is known to no resolver; logs and exec go to its address.
             "--kubelet-preferred-address-types=InternalIP",
             "--profiling=false",

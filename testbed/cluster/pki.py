@@ -14,12 +14,15 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from testbed.cluster.layout import API_SERVICE_IP, DNS_DOMAIN, NODE_IP, NODE_NAME, Layout
 
+FRONT_NAME = "front-proxy-client"
 _LIFETIME = datetime.timedelta(days=3650)
 
 
 def make(layout: Layout) -> None:
-    """Make what is missing: ``ca``, ``apiserver``, ``admin`` and ``node`` (``.crt``, ``.key``), and ``sa`` keys."""
+    """Make what is missing: ``ca``, ``apiserver``, ``admin`` and ``node`` (``.crt``, ``.key``), ``sa`` keys, and
+    ``front-ca`` and ``front``, by which servers behind the API server know that it is the one who asks."""
     layout.pki.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_front(layout)
     if (layout.pki / "complete").exists():
         return
     ca_key = _key()
@@ -36,6 +39,16 @@ def make(layout: Layout) -> None:
     signing_key = _key()  # signs the tokens of service accounts
     _write(layout.pki, "sa", signing_key, None)
     (layout.pki / "complete").touch()
+
+
+def _make_front(layout: Layout) -> None:
+    # An authority of its own: whoever has a certificate of it may speak for everybody.
+    if (layout.pki / "front.crt").exists():
+        return
+    ca_key, key = _key(), _key()
+    ca = _certificate("testbed-front-ca", [], ca_key, [], ca_key=ca_key, ca=None)
+    _write(layout.pki, "front-ca", ca_key, ca)
+    _write(layout.pki, "front", key, _certificate(FRONT_NAME, [], key, [], ca_key=ca_key, ca=ca))
 
 
 def write_kubeconfig(path: Path, layout: Layout, user: str, server: str) -> None:

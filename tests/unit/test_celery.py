@@ -12,7 +12,7 @@ from components.airflow.celery.args import Celery, Queue, Redis
 from components.airflow.celery.configuration import celery_sections
 from components.airflow.celery.rabbitmq import definitions
 from components.workload import Resources
-from infra.celery import broker_images
+from infra.celery import broker_images, scales_by_cpu
 from tests.unit.recorder import Recording
 from tests.unit.stack_files import Tree, changed, deployed, settings, stack_config
 from tests.unit.test_environment import SECRET_TEXTS, airflow_cfg, leaves, pods, stateful
@@ -320,3 +320,17 @@ def test_a_machine_of_ones_own_builds_the_images_of_the_brokers_that_are_asked_f
         tree["airflows"][0].update({"executor": executor} | ({"celery": {"broker": broker}} if broker else {}))
 
     assert broker_images(settings(changed(stack_config("local"), change))) == images
+
+
+@pytest.mark.parametrize(
+    ("autoscale", "measured"),
+    [(None, False), ({"kind": "keda", "max": 3}, False), ({"kind": "hpa", "max": 3}, True)],
+)
+def test_what_pods_use_is_measured_only_for_workers_that_scale_by_it(autoscale: Tree | None, measured: bool) -> None:
+    def change(tree: Tree) -> None:
+        tree["cluster"]["kedaNamespace"] = "keda"
+        queue = {"name": "default", **({"autoscale": autoscale} if autoscale else {})}
+        tree["airflows"][0].update(executor="CeleryExecutor", celery={"queues": [queue]})
+
+    assert scales_by_cpu(settings(changed(stack_config("local"), change))) == measured
+    assert not scales_by_cpu(settings(stack_config("prod")))
