@@ -67,6 +67,15 @@ IMAGES: Final = {
         "5.5.3",
         "sha256:b3089f2e10238c4ef8d0462c6793fd2593b25219aa2bc27f62f16cf8c73ac8b6",
     ),
+    # Its Elasticsearch 8 variant, which speaks to servers of the versions 8 and 9. The digest as two repositories pin
+    # it beside this tag, independently of one another.
+    # renovate: datasource=docker depName=fluent/fluentd-kubernetes-daemonset
+    "fluentd": PublicImage(
+        "docker.io",
+        "fluent/fluentd-kubernetes-daemonset",
+        "v1.19.3-debian-elasticsearch8-1.1",
+        "sha256:88da01d42636bb6f659f4116d66cafe44f7ee2436ddbd5c3b8bd595449f2a639",
+    ),
     # The digest as several repositories pin it beside this tag (ollygarden/grafts, pgbouncerreceiver, among them).
     # renovate: datasource=docker depName=edoburu/pgbouncer
     "pgbouncer": PublicImage(

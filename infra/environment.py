@@ -29,6 +29,7 @@ from infra.dag_delivery import dag_source
 from infra.foundations import foundations, in_cluster_database, instance_database
 from infra.google_cloud import GoogleCloud, Home
 from infra.ingress import lead_to_airflows, way_in_of
+from infra.logs import ship_logs
 from infra.metrics import statsd_of, watch
 from infra.network import airflow_network, cluster_network
 from infra.operations import operation_args
@@ -84,6 +85,7 @@ def deploy(settings: Settings, environment: str) -> None:
         raise AssertionError("the settings let no database on Google Cloud pass without 'google'")
     connections = connection_budgets(settings)
     routes = way_in_of(settings, google, images, checksum_key, network, _component_nodes(settings), priorities, opts)
+    ship_logs(settings, images, checksum_key, network, priorities, opts)
     airflows: dict[str, Airflow] = {}
     for asked in settings.airflows:
         secrets = settings.secrets.get(asked.name, ProvidedSecrets())

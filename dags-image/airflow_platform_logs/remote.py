@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
 PAGE = 1000
-ADDED = frozenset({"@timestamp", "kubernetes", "stream", "data_stream", "agent", "tag", "team", "ti_id"})
+ADDED = frozenset({"@timestamp", "kubernetes", "stream", "data_stream", "agent", "tag", "line_id", "ti_id"})
 """What shippers add to a line, and a reader of the log need not see."""
 
 

@@ -22,6 +22,8 @@ from infra.settings.database import DatabaseSettings
 from infra.settings.google import Google, NetworkSettings
 from infra.settings.ingress import Ingress
 from infra.settings.ingress_rules import ingress_problems
+from infra.settings.logs import Logs
+from infra.settings.logs_rules import log_problems
 from infra.settings.metric_rules import metric_problems
 from infra.settings.metrics import MetricsSettings
 from infra.settings.network_policy import NetworkPolicies
@@ -58,6 +60,9 @@ class Settings(SettingsModel):
     ingress: Ingress | None = None
     ingress_key: SecretStr | None = None
     """The private key of a certificate of kind ``given``, PEM, without a passphrase."""
+    logs: Logs | None = None
+    logs_password: SecretStr | None = None
+    """Of the user that ships logs."""
     airflows: Annotated[tuple[AirflowSettings, ...], Field(min_length=1)]
     metrics: MetricsSettings | None = None
     """What watches the environment. None: nothing."""
@@ -97,6 +102,7 @@ class Settings(SettingsModel):
             *metric_problems(self),
             *notification_problems(self),
             *ingress_problems(self),
+            *log_problems(self),
         ]
         if found:
             raise ValueError("\n".join(found))
