@@ -28,6 +28,7 @@ from components.workload import (
 
 PART = "prometheus"
 FOLDER = "/etc/prometheus"
+DATA = "/var/lib/prometheus"
 RESOURCES = Resources(cpu="50m", memory="192Mi", cpu_limit="1", memory_limit="2Gi")
 _UID = 65534  # of the image
 
@@ -71,7 +72,7 @@ def run_prometheus(
                 image=args.prometheus_image,
                 args=[
                     f"--config.file={FOLDER}/prometheus.yml",
-                    "--storage.tsdb.path=/prometheus",
+                    f"--storage.tsdb.path={DATA}",
                     f"--storage.tsdb.retention.time={args.retention.days}d",
                     f"--storage.tsdb.retention.size={args.retention.size_gib}GB",
                     f"--web.listen-address=:{PROMETHEUS_PORT}",
@@ -79,7 +80,7 @@ def run_prometheus(
                 resources=RESOURCES,
                 mounts=[
                     Mount(config_volume("config", PART), FOLDER),
-                    Mount({"name": "data"}, "/prometheus", read_only=False, claimed=True),
+                    Mount({"name": "data"}, DATA, read_only=False, claimed=True),
                 ],
                 ports={"metrics": PROMETHEUS_PORT},
                 # It reads what it had not yet written whole when it ended: minutes, with much of it.
