@@ -68,6 +68,7 @@ def way_in_of(
             nodes=nodes,
             priority=priorities.components,
             network=network,
+            protect=not settings.ephemeral,
         ),
         opts,
     )

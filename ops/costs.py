@@ -78,7 +78,10 @@ def uses(config: Tree, hours: int) -> list[Use]:
     if isinstance(cluster, GkeCluster) and not isinstance(network, ExistingNetwork):
         found += _network_uses(network, cluster, hours)
     if config.get("ingress") and config.get("google"):
-        found.append(Use("Ingress address", "until something listens there", {"address-unused": (hours, hours)}))
+        if config["ingress"].get("tls"):
+            found.append(Use("Load balancer", "for the ingress", {"load-balancer": (hours, hours)}))
+        else:
+            found.append(Use("Ingress address", "until something listens there", {"address-unused": (hours, hours)}))
     if config.get("google"):
         # One for each Airflow's Fernet keys, one for the administrator of a database that is Google's.
         secrets = len(config.get("airflows") or []) + (not isinstance(database, InClusterDatabase))

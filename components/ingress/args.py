@@ -83,6 +83,10 @@ class IngressArgs:
     network: ClusterNetwork | None = None
     """None: no network policies."""
 
+    # safety
+    protect: bool = True
+    """Keeps the namespace, and with it the load balancer and a Secret that something else keeps, from deletion."""
+
     @property
     def drain_seconds(self) -> int:
         """How long a pod that is going still takes connections.

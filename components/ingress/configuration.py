@@ -48,7 +48,6 @@ _NUMBERS: Final = re.compile(r'"(\$(?:status|body_bytes_sent|request_time))"')
 def configuration(args: IngressArgs) -> dict[str, pulumi.Input[str]]:
     """The ConfigMap's data."""
     made: dict[str, pulumi.Input[str]] = {
-        "access-log": "/dev/stdout main",
         "client-max-body-size": f"{args.request_mib}m",
         "hsts": "true" if args.hsts_seconds else "false",
         "http2": "true",

@@ -63,7 +63,7 @@ class IngressController(pulumi.ComponentResource):
         namespace = kubernetes.core.v1.Namespace(
             f"{name}-namespace",
             metadata=metadata(NAMESPACE, own_labels={**RESTRICTED, **INGRESS_NAMESPACE, **REACHED}),
-            opts=child,
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
         self.namespace = namespace.metadata.name
         ingress_class = kubernetes.networking.v1.IngressClass(

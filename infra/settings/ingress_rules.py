@@ -12,6 +12,9 @@ from infra.settings.ingress_addresses import RESERVED, Address, addresses
 if TYPE_CHECKING:
     from infra.settings.environment import Settings
 
+UNPRIVILEGED = 1024
+"""The controller refuses lower ports, but for its defaults (-default-https-listener-port)."""
+
 
 def ingress_problems(settings: "Settings") -> list[str]:
     """Everything about the way in that can't work."""
@@ -38,6 +41,12 @@ def _place_problems(settings: "Settings", ingress: Ingress) -> Iterator[str]:
         yield "ingress.sourceRanges: a load balancer keeps them, and there is none. Leave them out"
     if ingress.port == ingress.http_port:
         yield f"ingress.httpPort: {ingress.port} is the port for https already. Choose another one"
+    for key, port, usual in (("port", ingress.port, 443), ("httpPort", ingress.http_port, 80)):
+        if port < UNPRIVILEGED and port != usual:
+            yield (
+                f"ingress.{key}: the controller takes {usual}, or {UNPRIVILEGED} and above, not {port}. Choose another "
+                "one"
+            )
     if ingress.most_replicas is not None and ingress.most_replicas < ingress.replicas:
         yield f"ingress.mostReplicas: {ingress.most_replicas} is less than replicas, {ingress.replicas}. Raise it"
 

@@ -224,13 +224,19 @@ def test_a_given_secret_with_odd_characters_arrives_whole() -> None:
 
 def stateful(recording: Recording) -> dict[str, Registered]:
     kinds = {"Namespace", "StatefulSet", "PersistentVolumeClaim", "RandomBytes"}
-    made_again = {"ingress-namespace"}
-    return {r.name: r for r in recording.resources if r.kind in kinds and r.name not in made_again}
+    return {r.name: r for r in recording.resources if r.kind in kinds}
 
 
 def test_what_cannot_be_made_again_is_protected_unless_the_stack_is_ephemeral(local: Recording) -> None:
     lasting = deployed(change=lambda t: t.update(ephemeral=False))
-    names = {"main-namespace", "postgresql-namespace", "postgresql-server", "main-logs", "main-fernet-key"}
+    names = {
+        "ingress-namespace",
+        "main-namespace",
+        "postgresql-namespace",
+        "postgresql-server",
+        "main-logs",
+        "main-fernet-key",
+    }
     assert set(stateful(lasting)) == names
     assert all(one.protect for one in stateful(lasting).values())
     assert not any(one.protect for one in stateful(local).values())

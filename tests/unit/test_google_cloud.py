@@ -193,6 +193,7 @@ def test_every_pod_that_calls_google_acts_as_an_account_with_no_more_than_it_nee
         "airflow": components,
         "task": "prod-main-tasks@acme.iam.gserviceaccount.com",
         "bootstrap-main": "prod-database@acme.iam.gserviceaccount.com",
+        "nginx-ingress": None,
     }
     on_project = {
         (r.inputs["role"], r.inputs["member"].partition("@")[0].partition(":")[2]): r.inputs.get("condition")

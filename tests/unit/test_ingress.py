@@ -301,6 +301,7 @@ MISTAKES: list[tuple[Callable[[Tree], object], str]] = [
     (two_teams(exposure="public"), "ingress.exposure: 'public' is a load balancer of Google's"),
     (way_in(dns={"zone": "z"}), "ingress.dns: is a zone of Cloud DNS"),
     (way_in(sourceRanges=["10.0.0.0/8"]), "ingress.sourceRanges: a load balancer keeps them"),
+    (way_in(port=444), "ingress.port: the controller takes 443, or 1024 and above, not 444"),
     (way_in(httpPort=8443), "ingress.httpPort: 8443 is the port for https already"),
     (way_in(replicas=3, mostReplicas=2), "ingress.mostReplicas: 2 is less than replicas, 3"),
     (lambda t: t["airflows"][0].update(name="grafana"), "is kept for the grafana"),

@@ -18,7 +18,7 @@ KNOWN = {
     *(f"{LIMIT}{key}" for key in ("rate", "burst", "no-delay", "reject-code", "zone-size", "log-level")),
 }
 KEYS = {
-    "access-log", "client-max-body-size", "external-status-address", "hsts", "hsts-max-age", "hsts-include-subdomains",
+    "client-max-body-size", "external-status-address", "hsts", "hsts-max-age", "hsts-include-subdomains",
     "http2", "log-format", "log-format-escaping", "proxy-connect-timeout", "proxy-read-timeout", "proxy-send-timeout",
     "server-tokens", "ssl-protocols", "worker-shutdown-timeout",
 }  # fmt: skip
@@ -219,7 +219,7 @@ http {{
 include /etc/nginx/mime.types;
 default_type application/octet-stream;
 log_format main escape={escape} '{form}';
-access_log {config.get("access-log", "/dev/stdout main")};
+access_log /dev/stdout main;
 server_tokens {"off" if config.get("server-tokens") == "false" else "on"};
 ssl_protocols {config.get("ssl-protocols", "TLSv1.2 TLSv1.3")};
 client_body_temp_path /var/cache/nginx/body;
