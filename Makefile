@@ -66,6 +66,10 @@ kubeconfig: .venv/ready ## Print the path of STACK's kubeconfig, for kubectl and
 dump: .venv/ready ## Write the database of AIRFLOW (the first one) in STACK to FILE
 	@$(PYTHON) -m ops dump --stack=$(STACK) --airflow=$(AIRFLOW) --file='$(FILE)'
 
+.PHONY: fetch-backup
+fetch-backup: .venv/ready ## Copy BACKUP, a dump from before a migration, from AIRFLOW's volume in STACK to FILE
+	@$(PYTHON) -m ops fetch-backup --stack=$(STACK) --airflow=$(AIRFLOW) --backup='$(BACKUP)' --file='$(FILE)'
+
 .PHONY: recover
 recover: .venv/ready ## Rebuild AIRFLOW in STACK from DUMP and the Fernet keys in KEYS (docs/recovery.md)
 	@$(PYTHON) -m ops recover --stack=$(STACK) --airflow=$(AIRFLOW) --dump='$(DUMP)' --keys='$(KEYS)'

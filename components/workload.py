@@ -36,6 +36,9 @@ Labels = dict[str, str]
 RETRY_FAILED = {"pulumi.com/replaceUnready": "true"}
 """For Jobs: one that failed is run anew by the next `up`; without it, it would stay as it is."""
 
+TAKE_OVER = {"pulumi.com/patchForce": "true"}
+"""For what something else than Pulumi scales, too: without it, the next change would be refused as a conflict."""
+
 
 @dataclass(frozen=True)
 class Resources:

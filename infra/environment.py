@@ -8,6 +8,7 @@ import pulumi_random as random
 from components.airflow import (
     Airflow,
     AirflowArgs,
+    BackupVolume,
     DagImage,
     ElasticsearchLogs,
     Executor,
@@ -131,6 +132,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 protect=not settings.ephemeral,
                 retired=asked.state is AirflowState.RETIRED,
                 export_bucket=home.bucket if home else None,
+                backup_volume=_backup_volume(settings),
             ),
             opts,
         )
@@ -203,6 +205,12 @@ def _log_store(airflow: AirflowSettings, home: Home | None) -> TaskLogStore:
             return GcsLogs(home.bucket, logs.prefix)
         case ElasticsearchTaskLogs() as logs:
             return ElasticsearchLogs(logs.url, logs.index_patterns, logs.version, logs.kibana_url)
+
+
+def _backup_volume(settings: Settings) -> BackupVolume | None:
+    """For dumps from before a migration, as large as the database may become. None on Google Cloud: into a bucket."""
+    database = settings.database
+    return BackupVolume(database.size, database.storage_class) if isinstance(database, InClusterDatabase) else None
 
 
 def _given(secrets: ProvidedSecrets) -> GivenSecrets:

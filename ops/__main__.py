@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ops.backups import fetch_backup
 from ops.cluster_view import ClusterView
 from ops.costs import costs
 from ops.dump import dump
@@ -30,6 +31,7 @@ COMMANDS = (
     "kubeconfig",
     "costs",
     "dump",
+    "fetch-backup",
     "recover",
     "publish-dags",
     "rollback-dags",
@@ -45,7 +47,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--dag", default=None, help="a DAG to run after up, as proof")
     parser.add_argument("--stacks", type=Path, default=STACKS, help="the folder with the stack files")
     parser.add_argument("--source", type=Path, default=ROOT, help="the folder that holds dags-image/")
-    parser.add_argument("--file", default="", help="with dump: where to write it")
+    parser.add_argument("--file", default="", help="with dump and fetch-backup: where to write it")
+    parser.add_argument("--backup", default="", help="with fetch-backup: its name, as the migration said it")
     parser.add_argument("--dump", default="", help="with recover: the dump to restore")
     parser.add_argument("--keys", default="", help="with recover: a file with the Fernet keys")
     parser.add_argument("--folder", type=Path, default=DAGS, help="with publish-dags: the folder with the DAGs")
@@ -80,6 +83,8 @@ def _run(chosen: argparse.Namespace, on: Target, progress: Progress) -> int:
             password(on, chosen.airflow)
         case "dump":
             dump(on, chosen.airflow, chosen.file, progress)
+        case "fetch-backup":
+            fetch_backup(on, chosen.airflow, chosen.backup, chosen.file, progress)
         case "recover":
             recover(on, chosen.airflow, chosen.dump, chosen.keys, progress, chosen.stacks, chosen.source)
         case "publish-dags" | "rollback-dags":

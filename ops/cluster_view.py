@@ -25,6 +25,7 @@ class ClusterView:
                 config_file=str(target.kubeconfig) if target.kubeconfig else None, context=target.context
             )
             self._core, self._batch = client.CoreV1Api(api), client.BatchV1Api(api)
+            self._apps = client.AppsV1Api(api)
         except (ConfigException, OSError) as error:
             raise Failure(f"no way to the cluster: {self._where}: {error}\n{self._mend}") from None
 
@@ -60,6 +61,13 @@ class ClusterView:
             )
         except (client.ApiException, HTTPError):
             return ""
+
+    def deployments(self) -> list[Any]:
+        """Every Deployment of the platform."""
+        found = self._ask(
+            lambda: self._apps.list_deployment_for_all_namespaces(label_selector=OURS, _request_timeout=TIMEOUT_SECONDS)
+        )
+        return list(found.items)
 
     def cron_jobs(self) -> list[Any]:
         """Every CronJob of the platform."""

@@ -42,7 +42,6 @@ class ClusterWork(ClusterView):
     def __init__(self, target: Target, progress: Progress) -> None:
         super().__init__(target)
         self._progress = progress
-        self._apps = client.AppsV1Api(self._core.api_client)
 
     def job(self, airflow: str, component: str) -> Tree | None:
         """The newest of the platform's Jobs for this part of an Airflow, as the API describes it; None if none is."""

@@ -21,7 +21,7 @@ def dump(chosen: Target, airflow: str, file: str, progress: Progress) -> None:
     Airflow that the stack does not have (empty: its first one), and a file that can't be made.
     """
     name = chosen.airflow_named(airflow)
-    path = _writable(file)
+    path = writable(file)
     work = ClusterWork(chosen, progress)
     place = place_of(work, name)
     if place is None:
@@ -30,7 +30,7 @@ def dump(chosen: Target, airflow: str, file: str, progress: Progress) -> None:
             f"'{chosen.context}'.\nMend: `make up STACK={chosen.name}` makes it."
         )
     written = 0
-    with database_tools(work, place, progress) as tools, _whole(path) as write:
+    with database_tools(work, place, progress) as tools, written_whole(path) as write:
 
         def take(piece: bytes) -> None:
             nonlocal written
@@ -47,7 +47,7 @@ def dump(chosen: Target, airflow: str, file: str, progress: Progress) -> None:
     )
 
 
-def _writable(file: str) -> Path:
+def writable(file: str) -> Path:
     path = Path(file).expanduser()
     if not file:
         raise Failure("FILE: is not given.\nMend: FILE=main.dump, or wherever the dump is to go.")
@@ -57,7 +57,7 @@ def _writable(file: str) -> Path:
 
 
 @contextmanager
-def _whole(path: Path) -> Iterator[Callable[[bytes], None]]:
+def written_whole(path: Path) -> Iterator[Callable[[bytes], None]]:
     """Writes to a file beside ``path`` that takes its place once the block has ended well."""
     descriptor, made = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # readable by its owner only
 

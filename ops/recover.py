@@ -160,7 +160,8 @@ class _Recovery:
             tools.restore(self._inputs.dump)
         self._state = f"Airflow {name} is stopped; its database holds the dump."
         with step("the migration, on the restored database"):
-            self._again("migrate")
+            # Without what the Job does around it: everything is stopped, and the dump is the backup.
+            self._again("migrate", ["airflow", "db", "migrate"])
         with step("trying the keys on everything that is encrypted"):
             restored = self._try_keys()
         if restored.encrypted and restored.closed == restored.encrypted:

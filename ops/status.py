@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infra.settings import AirflowState
 from ops.airflow_state import airflow_problems
 from ops.cluster_view import ClusterView, trouble
 from ops.cron_state import CronState, cron_states, made_by, runs_of_cron_jobs
@@ -36,6 +37,7 @@ def status(chosen: Target) -> bool:
                 print(f"  Airflow {airflow.name}: {door.url}")
     if pods:
         wrong += [*repository_problems(chosen, view, pods), *airflow_problems(chosen, view)]
+        wrong += _stopped(chosen, view)
     else:
         wrong.append(f"nothing of the platform runs here. Mend: `make up STACK={chosen.name}`")
     for line in wrong:
@@ -43,6 +45,18 @@ def status(chosen: Target) -> bool:
     if not wrong:
         print("  nothing is wrong")
     return not wrong
+
+
+def _stopped(chosen: Target, view: ClusterView) -> list[str]:
+    """Parts that somebody took to no pod: a migration that failed half-way, or a person."""
+    active = {f"airflow-{one.name}" for one in chosen.settings.airflows if one.state is AirflowState.ACTIVE}
+    return [
+        f"{one.metadata.namespace}/{one.metadata.name}: stopped, to have no pod. Mend: if an upgrade failed, as it "
+        f"said (docs/upgrades.md); else `kubectl scale deployment {one.metadata.name} --namespace "
+        f"{one.metadata.namespace} --replicas 1`, or whatever the size says"
+        for one in view.deployments()
+        if one.metadata.namespace in active and one.spec.replicas == 0
+    ]
 
 
 def _print_parts(pods: Sequence[Any], crons: Sequence[CronState], memory: Mapping[tuple[str, str], int]) -> list[str]:

@@ -2,7 +2,16 @@
 
 from components.airflow.access import COMPONENT_ACCOUNTS
 from components.airflow.airflow import Airflow
-from components.airflow.args import AirflowArgs, DagImage, DatabaseServer, Executor, GivenSecrets, Identity, Rotations
+from components.airflow.args import (
+    AirflowArgs,
+    BackupVolume,
+    DagImage,
+    DatabaseServer,
+    Executor,
+    GivenSecrets,
+    Identity,
+    Rotations,
+)
 from components.airflow.database import bootstrap_account
 from components.airflow.task_logs import ElasticsearchLogs, GcsLogs, TaskLogStore, VolumeLogs
 from components.airflow.task_pod import SERVICE_ACCOUNT as TASK_ACCOUNT
@@ -12,6 +21,7 @@ __all__ = [
     "TASK_ACCOUNT",
     "Airflow",
     "AirflowArgs",
+    "BackupVolume",
     "DagImage",
     "DatabaseServer",
     "ElasticsearchLogs",

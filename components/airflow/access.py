@@ -31,11 +31,13 @@ class ServiceAccounts:
     scheduler: pulumi.Output[str]
     components: pulumi.Output[str]
     """For what needs nothing of the Kubernetes API: dag-processor, triggerer, Jobs."""
+    migration: pulumi.Output[str]
+    """Of the Job that migrates the schema."""
     tasks: pulumi.Output[str] | None
     """Of the pods that tasks run in, workers included; None where they run in the scheduler's only."""
 
 
-COMPONENT_ACCOUNTS = ("api-server", "scheduler", "airflow")
+COMPONENT_ACCOUNTS = ("api-server", "scheduler", "airflow", "migrate")
 
 
 def account_metadata(name: str, namespace: pulumi.Input[str], acts_as: pulumi.Input[str] | None) -> ObjectMetaArgsDict:
@@ -87,9 +89,9 @@ def grant_access(
             opts=opts,
         )
 
-    api_server, scheduler, components = (account(account_name) for account_name in COMPONENT_ACCOUNTS)
+    api_server, scheduler, components, migration = (account(account_name) for account_name in COMPONENT_ACCOUNTS)
     tasks = account(TASK_ACCOUNT) if launches_pods or has_workers else None
-    accounts = ServiceAccounts(api_server, scheduler, components, tasks)
+    accounts = ServiceAccounts(api_server, scheduler, components, migration, tasks)
     if launches_pods:
         allow(accounts.scheduler, "launch-task-pods", LAUNCH_PODS)
         allow(accounts.api_server, "read-task-logs", READ_LOGS)

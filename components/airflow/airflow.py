@@ -18,6 +18,7 @@ from components.airflow.dags import DagParts, dag_parts
 from components.airflow.database import bootstrap_database
 from components.airflow.export import export_database
 from components.airflow.jobs import Jobs
+from components.airflow.migration import migrate_schema
 from components.airflow.network_policies import restrict_network
 from components.airflow.notifications import make_notification_secret, notification_files
 from components.airflow.operations import operate
@@ -27,7 +28,7 @@ from components.airflow.pods import CONFIG_MAP, Blueprint
 from components.airflow.pooled import MODULE
 from components.airflow.quota import limit_resources
 from components.airflow.secrets import ADMIN_SECRET, make_secrets
-from components.airflow.services import Services
+from components.airflow.services import Services, grace_seconds
 from components.airflow.statsd import run_statsd
 from components.airflow.task_logs import LogStoreParts, log_store
 from components.airflow.task_pod import pod_templates
@@ -101,7 +102,7 @@ class Airflow(pulumi.ComponentResource):
             *dags.depends_on,
         ]
         jobs = Jobs(blueprint, self.namespace, accounts.components, self)
-        migrated = jobs.migrate([bootstrapped, *mounted])
+        migrated = migrate_schema(blueprint, jobs, accounts.migration, grace_seconds(args), [bootstrapped, *mounted])
         administered = jobs.create_admin([migrated])
         if args.backfill:
             jobs.make_pool(POOL, args.backfill.slots, [migrated])

@@ -110,6 +110,14 @@ class BakedDags:
     """DAGs in the image: new ones are a new image."""
 
 
+@dataclass(frozen=True)
+class BackupVolume:
+    """A volume for the last three dumps from before a migration, where there is no bucket. ``size``: ``2Gi``."""
+
+    size: str
+    storage_class: str | None = None
+
+
 DagSource = BakedDags | GitSync | GitBundle | ArtifactStore
 
 
@@ -195,7 +203,9 @@ class AirflowArgs:
     retired: bool = False
     """Nothing of it runs any more, and nothing of it is kept from deletion."""
     export_bucket: str | None = None
-    """Where a dump of a retired one's database goes; None: nowhere."""
+    """Where dumps of the database go: before a migration, and when it is retired; None: nowhere."""
+    backup_volume: BackupVolume | None = None
+    """Where those before a migration go without a bucket."""
 
     @property
     def protected(self) -> bool:

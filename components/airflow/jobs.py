@@ -1,6 +1,6 @@
-"""What must have run before an Airflow's components may: the migration of its schema; and its administrator.
+"""What must have run before an Airflow's components may, or once after they do: Jobs named after what they run.
 
-Both are Jobs named after what they run. No hooks, no init container that waits: what needs them depends on them.
+No hooks, no init container that waits: what needs them depends on them. The first is the migration (migration.py).
 """
 
 from collections.abc import Sequence
@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 import pulumi
 import pulumi_kubernetes as kubernetes
+from pulumi_kubernetes.batch.v1 import JobSpecArgsDict, PodFailurePolicyRuleArgsDict
+from pulumi_kubernetes.core.v1 import EnvVarArgsDict
 
 from components.airflow.configuration import FILES_FOLDER, script
 from components.airflow.pods import Blueprint
 from components.airflow.secrets import ADMIN_SECRET
-from components.workload import RETRY_FAILED, Mount, Pod, checksum, metadata, pod_template, secret_volume
+from components.workload import RETRY_FAILED, Container, Mount, Pod, checksum, metadata, pod_template, secret_volume
 
 ADMIN_FOLDER = "/run/secrets/admin"
 
@@ -25,10 +27,6 @@ class Jobs:
     namespace: pulumi.Output[str]
     service_account: pulumi.Output[str]
     parent: pulumi.Resource
-
-    def migrate(self, depends_on: Sequence[pulumi.Resource]) -> kubernetes.batch.v1.Job:
-        """Brings the schema to the image's version. Nothing to do takes a few seconds."""
-        return self.run("migrate", ["airflow", "db", "migrate"], depends_on)
 
     def create_admin(self, depends_on: Sequence[pulumi.Resource]) -> kubernetes.batch.v1.Job:
         """Makes the administrator, or sets a rotated password."""
@@ -55,13 +53,30 @@ class Jobs:
         contents: Sequence[pulumi.Input[str]] = (),
     ) -> kubernetes.batch.v1.Job:
         """Runs ``command`` once for each of its contents: what it says, what it mounts, and ``contents``."""
-        args = self.blueprint.args
         pod = job_pod(self.blueprint, job, command, self.service_account, mounts)
+        return self.make(job, pod, depends_on, [*command, *contents])
+
+    def make(
+        self,
+        job: str,
+        pod: Pod,
+        depends_on: Sequence[pulumi.Resource],
+        contents: Sequence[pulumi.Input[str]],
+        final_codes: Sequence[int] = (),
+    ) -> kubernetes.batch.v1.Job:
+        """Runs ``pod`` once for each of its ``contents``. An exit code of ``final_codes`` ends it for good."""
+        args = self.blueprint.args
+        spec: JobSpecArgsDict = {"backoff_limit": 2, "template": pod_template(pod)}
+        if final_codes:
+            failed: PodFailurePolicyRuleArgsDict = {
+                "action": "FailJob",
+                "on_exit_codes": {"container_name": job, "operator": "In", "values": list(final_codes)},
+            }
+            spec["pod_failure_policy"] = {"rules": [failed]}
         # A Job's template can't be changed, and a fixed name would be in the way: the name follows the contents.
         digest = checksum(
             args.checksum_key,
             args.image.reference,
-            *command,
             *contents,
             self.blueprint.config_checksum,
             self.blueprint.secrets.components_checksum,
@@ -69,7 +84,7 @@ class Jobs:
         return kubernetes.batch.v1.Job(
             f"{self.blueprint.name}-{job}",
             metadata=metadata(digest.apply(lambda text: f"{job}-{text}"), self.namespace, annotations=RETRY_FAILED),
-            spec={"backoff_limit": 2, "template": pod_template(pod)},
+            spec=spec,
             # Old first: after a failed change, going back to the Job of before would find it in the way.
             opts=pulumi.ResourceOptions(parent=self.parent, depends_on=list(depends_on), delete_before_replace=True),
         )
@@ -82,6 +97,8 @@ def job_pod(
     service_account: pulumi.Input[str],
     mounts: Sequence[Mount] = (),
     api_access: bool = False,
+    before: Sequence[Container] = (),
+    env: Sequence[EnvVarArgsDict] = (),
 ) -> Pod:
     """The pod of what runs a ``command`` of Airflow to its end, by a Job or a CronJob."""
     return blueprint.component_pod(
@@ -94,5 +111,6 @@ def job_pod(
         direct=True,
         mounts=mounts,
         restart_policy="Never",
-        env=[{"name": "AIRFLOW__LOGGING__LOGGING_LEVEL", "value": "WARNING"}],
+        before=before,
+        env=[{"name": "AIRFLOW__LOGGING__LOGGING_LEVEL", "value": "WARNING"}, *env],
     )

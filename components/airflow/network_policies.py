@@ -109,6 +109,7 @@ def restrict_network(
         from_outside: Ingress = {"from_": [{"namespace_selector": {"match_labels": INGRESS_NAMESPACE}}]}
         allow("flower", _only("flower"), ingress=[{**from_outside, "ports": ports(FLOWER_PORT)}])
     allow("pod-launchers", _any_of(KUBERNETES_USERS), egress=to_kubernetes)
+    allow("migrate", _only("migrate"), egress=cluster.api_servers)
     if told := args.operation.notifications:
         allow("notifications", _only("scheduler"), egress=[cluster.host(told.host, told.port)])
     if isinstance(args.dags, GitSync):

@@ -29,6 +29,7 @@ from components.workload import Mount, checksum, metadata, secret_env, secret_vo
 KEYS_SECRET = "airflow-keys"  # noqa: S105 (a name)
 DATABASE_SECRET = "database"  # noqa: S105 (a name)
 ADMIN_SECRET = "admin"  # noqa: S105 (a name)
+PASSWORD_KEY = "password"  # noqa: S105 (a name)
 KEYS_FOLDER = "/run/secrets/airflow"
 KEY_VARIABLES = {
     "AIRFLOW__CORE__FERNET_KEY": "fernet-key",
@@ -84,7 +85,7 @@ def make_secrets(name: str, args: AirflowArgs, namespace: pulumi.Output[str], pa
             opts=opts,
         )
 
-    database = {"connection": connection}
+    database = {"connection": connection, PASSWORD_KEY: database_password}
     pooled = None
     made: list[pulumi.Resource] = []
     if args.sizing.pooler:

@@ -10,6 +10,7 @@ from pulumi_kubernetes.apps.v1 import DeploymentStrategyArgsDict
 from pulumi_kubernetes.core.v1 import ProbeArgsDict
 
 from components.airflow.access import ServiceAccounts
+from components.airflow.args import AirflowArgs
 from components.airflow.celery.broker import Broker
 from components.airflow.configuration import API_PORT, FILES_FOLDER, SCHEDULER_HEALTH_PORT
 from components.airflow.customisation import added
@@ -17,7 +18,7 @@ from components.airflow.notifications import notifier
 from components.airflow.pod_operator import launch_env
 from components.airflow.pods import CONFIG_MAP, Blueprint
 from components.availability import disruption_budget
-from components.workload import Pod, checksum, metadata, pod_template, selector
+from components.workload import TAKE_OVER, Pod, checksum, metadata, pod_template, selector
 
 ROLL: DeploymentStrategyArgsDict = {
     "type": "RollingUpdate",
@@ -32,7 +33,13 @@ ONE_BY_ONE: DeploymentStrategyArgsDict = {
 # A cold start imports all of Airflow: on two busy cores that takes a minute, and being killed for it never ends.
 START_SECONDS = 300
 DRAIN_SECONDS = 5
+GRACE_SECONDS = 60
 LOCAL_EXECUTOR_GRACE_SECONDS = 600
+
+
+def grace_seconds(args: AirflowArgs) -> int:
+    """The longest that a part takes to end: a scheduler, which with the LocalExecutor waits for its tasks."""
+    return LOCAL_EXECUTOR_GRACE_SECONDS if args.runs_tasks_in_scheduler else GRACE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ class Services:
             },
             # Endpoints learn late that a pod is going: it keeps answering until they have.
             lifecycle={"pre_stop": {"sleep": {"seconds": DRAIN_SECONDS}}},
-            grace_period_seconds=60 + DRAIN_SECONDS,
+            grace_period_seconds=GRACE_SECONDS + DRAIN_SECONDS,
         )
         deployment = self._deployment("api-server", pod, ROLL, after)
         return kubernetes.core.v1.Service(
@@ -105,7 +112,7 @@ class Services:
                 "liveness": {**alive, "period_seconds": 30, "failure_threshold": 5},
             },
             # With the LocalExecutor, tasks are this pod's children: they get time to end.
-            grace_period_seconds=LOCAL_EXECUTOR_GRACE_SECONDS if local else 60,
+            grace_period_seconds=grace_seconds(args),
         )
         # Schedulers may overlap. One that runs tasks itself must not hold back its successor's memory: it goes first,
         # and where there are several, one after the other, so that something is always scheduled.
@@ -154,7 +161,8 @@ class Services:
         replicas = 0 if args.retired else args.sizing.replicas.of(part)
         deployment = kubernetes.apps.v1.Deployment(
             f"{name}-{part}",
-            metadata=metadata(part, self.namespace, self.blueprint.labels(part)),
+            # Whoever stopped it meanwhile, the migration or a person: how many there are is the stack file's to say.
+            metadata=metadata(part, self.namespace, self.blueprint.labels(part), TAKE_OVER),
             spec={
                 "replicas": replicas,
                 "revision_history_limit": 3,

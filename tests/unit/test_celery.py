@@ -255,10 +255,10 @@ def test_several_executors_have_what_each_of_them_needs() -> None:
     both = with_celery(["CeleryExecutor", "KubernetesExecutor"])
     assert airflow_cfg(both)["core"]["executor"] == "CeleryExecutor,KubernetesExecutor"
     assert "pod-template.yaml" in both.one("ConfigMap", "main-config").inputs["data"]
-    assert set(both.of("Role")) == {"ingress-role", "main-launch-task-pods", "main-read-task-logs"}
+    assert set(both.of("Role")) == {"ingress-role", "main-launch-task-pods", "main-migrate", "main-read-task-logs"}
     assert pods(both)["main-scheduler"]["automountServiceAccountToken"] is True
     alone = with_celery()
-    assert set(alone.of("Role")) == {"ingress-role"}
+    assert set(alone.of("Role")) == {"ingress-role", "main-migrate"}
     assert pods(alone)["main-scheduler"]["automountServiceAccountToken"] is False
     local = with_celery(["CeleryExecutor", "LocalExecutor"])
     scheduler = local.one("Deployment", "main-scheduler").inputs["spec"]

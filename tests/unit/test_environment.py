@@ -111,7 +111,8 @@ def test_every_long_running_container_has_probes(local: Recording) -> None:
 
 def test_only_what_talks_to_the_kubernetes_api_has_a_token(local: Recording) -> None:
     with_token = {name for name, spec in pods(local).items() if spec["automountServiceAccountToken"]}
-    assert with_token == {"ingress-controller", "main-scheduler", "main-api-server", "main-clean-task-pods:cron"}
+    talk = {"ingress-controller", "main-scheduler", "main-api-server", "main-migrate", "main-clean-task-pods:cron"}
+    assert with_token == talk
 
 
 def test_a_task_pod_has_no_secret_and_no_way_to_the_database(local: Recording) -> None:
@@ -184,7 +185,7 @@ def test_a_digest_pins_the_image() -> None:
 
 def test_the_local_executor_starts_no_pods_and_has_no_rights_to() -> None:
     recorded = deployed(change=lambda t: t["airflows"][0].update(executor="LocalExecutor"))
-    assert set(recorded.of("Role")) == {"ingress-role"}
+    assert set(recorded.of("Role")) == {"ingress-role", "main-migrate"}
     assert "pod-template.yaml" not in recorded.one("ConfigMap", "main-config").inputs["data"]
     scheduler = recorded.one("Deployment", "main-scheduler").inputs["spec"]
     assert scheduler["strategy"] == {"type": "Recreate"}
@@ -235,6 +236,7 @@ def test_what_cannot_be_made_again_is_protected_unless_the_stack_is_ephemeral(lo
         "postgresql-namespace",
         "postgresql-server",
         "main-logs",
+        "main-backups",
         "main-fernet-key",
     }
     assert set(stateful(lasting)) == names
@@ -294,7 +296,7 @@ def test_the_log_store_is_a_setting(logs: Tree, expected: dict[str, str]) -> Non
 
     recorded = deployed(change=change)
     assert expected.items() <= dict(airflow_cfg(recorded)["logging"]).items()
-    assert bool(recorded.of("PersistentVolumeClaim")) == (logs["kind"] == "volume")
+    assert ("main-logs" in recorded.of("PersistentVolumeClaim")) == (logs["kind"] == "volume")
     if logs["kind"] == "elasticsearch":
         url = recorded.one("Secret", "main-elasticsearch").inputs["stringData"]["url"]
         assert url == "https://reader:p%40ss%2Fword@logs.example.com:9200"

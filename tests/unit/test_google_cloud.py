@@ -191,6 +191,7 @@ def test_every_pod_that_calls_google_acts_as_an_account_with_no_more_than_it_nee
         "api-server": components,
         "scheduler": components,
         "airflow": components,
+        "migrate": components,
         "task": "prod-main-tasks@acme.iam.gserviceaccount.com",
         "bootstrap-main": "prod-database@acme.iam.gserviceaccount.com",
         "nginx-ingress": None,
@@ -220,6 +221,7 @@ def test_only_the_service_accounts_of_an_airflow_may_act_as_it(prod: Recording) 
         "main-airflow-api-server": f"{pool}[airflow-main/api-server]",
         "main-airflow-scheduler": f"{pool}[airflow-main/scheduler]",
         "main-airflow-airflow": f"{pool}[airflow-main/airflow]",
+        "main-airflow-migrate": f"{pool}[airflow-main/migrate]",
         "main-tasks-task": f"{pool}[airflow-main/task]",
         "database-bootstrap-bootstrap-main": f"{pool}[database/bootstrap-main]",
     }

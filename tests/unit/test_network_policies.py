@@ -107,12 +107,12 @@ def test_the_database_is_reached_by_its_clients_and_never_by_a_task(local: Recor
 def test_the_kubernetes_api_is_for_those_who_use_it(local: Recording) -> None:
     world = World(local)
     reach = {part for part, source in everybody(local).items() if world.passes(source, API, 6443)}
-    assert reach == {"api-server", "scheduler"}
+    assert reach == {"api-server", "scheduler", "migrate"}
     tasks_too = deployed(change=lambda tree: tree["airflows"][0].update(network={"tasksUseKubernetes": True}))
     reach = {part for part, source in everybody(tasks_too).items() if World(tasks_too).passes(source, API, 6443)}
-    assert reach == {"api-server", "scheduler", "dag-processor", "triggerer", "task"}
+    assert reach == {"api-server", "scheduler", "migrate", "dag-processor", "triggerer", "task"}
     alone = deployed(change=lambda tree: tree["airflows"][0].update(executor="LocalExecutor"))
-    assert not any(World(alone).passes(pod_of(alone, part), API, 6443) for part in PARTS)
+    assert {part for part in PARTS if World(alone).passes(pod_of(alone, part), API, 6443)} <= {"migrate"}
 
 
 def test_what_authors_write_goes_out_and_airflows_own_code_does_not(local: Recording) -> None:
@@ -260,7 +260,7 @@ def test_without_policies_there_are_none_but_the_databases_own() -> None:
 
 def test_a_namespace_is_shut_last_and_before_anything_runs_in_it(local: Recording) -> None:
     allowed = {name for name in local.of("NetworkPolicy") if name.startswith("main-")} - {"main-network-default-deny"}
-    assert len(allowed) == 7
+    assert len(allowed) == 8
     assert allowed <= local.one("NetworkPolicy", "main-network-default-deny").dependencies
     assert "main-network-default-deny" in local.one("Job", "main-migrate").dependencies
 

