@@ -92,8 +92,8 @@ def _nodes(namespaces: list[str], path: str) -> dict[str, Any]:
         "metric_relabel_configs": [
             {"source_labels": ["__name__"], "regex": wanted, "action": "keep"},
             {"source_labels": ["namespace"], "regex": "|".join(namespaces), "action": "keep"},
-            # A pod's sum and its pause container are no container's.
-            {"source_labels": ["__name__", "container"], "regex": "container_.+;(POD)?", "action": "drop"},
+            # The whole pod's, which every runtime shows; what its containers have is in it.
+            {"source_labels": ["__name__", "container"], "regex": "container_.+;.+", "action": "drop"},
             {"regex": "id|name|image", "action": "labeldrop"},
             _OF_AIRFLOW,
         ],

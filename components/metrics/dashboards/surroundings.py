@@ -72,54 +72,54 @@ RESOURCES = Dashboard(
     "What pods use, what they may use, and what went wrong with them.",
     (
         Panel(
-            "CPU by container",
+            "CPU by pod",
             "The ten that use most.",
             "cores",
             [
                 Query(
-                    "topk(10, sum by (airflow, container) "
+                    "topk(10, sum by (airflow, pod) "
                     f"(rate(container_cpu_usage_seconds_total{{{A}}}[$__rate_interval])))",
-                    "{{airflow}} {{container}}",
+                    "{{airflow}} {{pod}}",
                 )
             ],
             "kubelet",
         ),
         Panel(
-            "Memory by container",
+            "Memory by pod",
             "The ten that use most.",
             "bytes",
             [
                 Query(
-                    f"topk(10, sum by (airflow, container) (container_memory_working_set_bytes{{{A}}}))",
-                    "{{airflow}} {{container}}",
+                    f"topk(10, sum by (airflow, pod) (container_memory_working_set_bytes{{{A}}}))",
+                    "{{airflow}} {{pod}}",
                 )
             ],
             "kubelet",
         ),
         Panel(
             "Memory, of what is allowed",
-            "At 100% a container is killed.",
+            "Of all containers together. One at its own limit is killed.",
             "percentunit",
             [
                 Query(
-                    f"max by (airflow, container) (container_memory_working_set_bytes{{{A}}} "
+                    f"max by (airflow, pod) (container_memory_working_set_bytes{{{A}}} "
                     f"/ (container_spec_memory_limit_bytes{{{A}}} > 0))",
-                    "{{airflow}} {{container}}",
+                    "{{airflow}} {{pod}}",
                 )
             ],
             "kubelet",
         ),
         Panel(
             "CPU held back",
-            "Share of time in which a container wanted more than it may have.",
+            "Share of time in which a pod wanted more than it may have.",
             "percentunit",
             [
                 Query(
-                    "sum by (airflow, container) "
+                    "sum by (airflow, pod) "
                     f"(rate(container_cpu_cfs_throttled_periods_total{{{A}}}[$__rate_interval])) "
-                    "/ (sum by (airflow, container) "
+                    "/ (sum by (airflow, pod) "
                     f"(rate(container_cpu_cfs_periods_total{{{A}}}[$__rate_interval])) > 0)",
-                    "{{airflow}} {{container}}",
+                    "{{airflow}} {{pod}}",
                 )
             ],
             "kubelet",
