@@ -235,12 +235,12 @@ TASKS = Dashboard(
             "statsd",
         ),
         Panel(
-            "From queued to running",
-            "The slowest tenth by DAG: the start of a pod, or the wait for a worker.",
+            "From scheduled to queued",
+            "The slowest tenth by DAG: the wait for a slot. Airflow 3.3 does not send how long a task is queued.",
             "s",
             [
                 Query(
-                    f'max by (airflow, dag_id) (airflow_task_queued_duration{{{A}, quantile="0.9"}})',
+                    f'max by (airflow, dag_id) (airflow_task_scheduled_duration{{{A}, quantile="0.9"}})',
                     "{{airflow}} {{dag_id}}",
                 )
             ],

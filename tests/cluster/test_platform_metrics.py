@@ -1,0 +1,172 @@
+"""What watches a running Airflow: every picture shows something, and of a scheduler that stops people are told."""
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from kubernetes import client, utils
+
+from components.metrics.alerts import ALERTS
+from components.metrics.dashboards import DASHBOARDS
+from testbed.build import run
+from tests.cluster.looks import wait_until
+from tests.cluster.platform import Platform
+
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
+HERE = {"statsd", "kubelet", "prometheus"}
+"""Sources of metrics that run on the testbed; the others are held against recorded samples (tests/unit)."""
+MOST_SERIES = 600
+"""Of an Airflow with the tests' own handful of DAGs."""
+MOST_MEMORY = 400 * 2**20
+RECEIVER = "receiver"
+ROUTE = {
+    "name": "tests",
+    "airflows": ["main"],
+    "to": {"kind": "webhook", "url": f"http://{RECEIVER}.{RECEIVER}.svc.cluster.local:8080/alerts"},
+}
+
+
+def watched(config: dict[str, Any]) -> None:
+    """The stack with metrics as `local-full` has them."""
+    config["metrics"] = {
+        "kind": "prometheus",
+        "retentionDays": 1,
+        "retentionGib": 1,
+        "intervalSeconds": 15,
+        "kubeState": False,
+        "grafana": False,
+        "routes": [ROUTE],
+    }
+
+
+@pytest.fixture(scope="module")
+def measured(platform: Platform) -> Iterator[Platform]:
+    """The platform with metrics; without them again when the tests are over."""
+    try:
+        with platform.changed(watched):
+            platform.up()
+            yield platform
+    finally:
+        platform.up()
+
+
+def ask(platform: Platform, query: str) -> list[dict[str, Any]]:
+    """What Prometheus answers, through the API server."""
+    kubectl = [platform.cluster.kubectl, f"--kubeconfig={platform.cluster.kubeconfig}"]
+    path = f"/api/v1/namespaces/metrics/services/prometheus:9090/proxy/api/v1/query?query={quote(query, safe='')}"
+    answer = json.loads(run([*kubectl, "get", "--raw", path]))
+    assert answer["status"] == "success", answer
+    return list(answer["data"]["result"])
+
+
+def as_asked(expression: str) -> str:
+    """A panel's query with what Grafana would put in."""
+    return expression.replace("$airflow", ".*").replace("$__rate_interval", "2m")
+
+
+def test_every_panel_whose_source_runs_here_shows_something_after_a_dag_run(measured: Platform) -> None:
+    with measured.airflow() as api:
+        api.wait_for_dag("example_sales_report")
+        run_id = api.trigger("example_sales_report")
+        assert api.wait_for_run("example_sales_report", run_id)["state"] == "success"
+    panels = [p for board in DASHBOARDS for p in board.panels]
+    silent = [q.expression for p in panels if p.source in HERE and not p.quiet for q in p.queries]
+    assert len(silent) > 30
+
+    def all_show() -> bool:
+        silent[:] = [query for query in silent if not ask(measured, as_asked(query))]
+        return not silent
+
+    try:
+        wait_until(all_show, 150, "every panel has data")
+    except AssertionError as late:
+        raise AssertionError(f"{late}; without data: {json.dumps(silent, indent=1)}") from None
+    # What shows nothing where nothing went wrong must at least be a question that Prometheus understands.
+    for panel in panels:
+        for query in panel.queries:
+            ask(measured, as_asked(query.expression))
+    for alert in ALERTS:
+        ask(measured, alert.expression.replace("@SERIES@", "1"))
+
+
+def test_an_airflow_has_few_series_and_everything_that_is_found_answers(measured: Platform) -> None:
+    (series,) = ask(measured, 'count({job="pods", component="statsd", airflow="main"})')
+    assert int(series["value"][1]) < MOST_SERIES
+    wait_until(lambda: not ask(measured, "up == 0"), 60, "every target answers")
+    found = {(one["metric"]["job"], one["metric"].get("component")) for one in ask(measured, "up")}
+    assert found == {
+        ("pods", "statsd"),
+        ("pods", "prometheus"),
+        ("pods", "alertmanager"),
+        ("pods", "controller"),
+        ("nodes-metrics", None),
+        ("nodes-metrics-cadvisor", None),
+    }
+
+
+def test_what_watches_takes_little(measured: Platform) -> None:
+    used = measured.cluster.pod_memory()
+    parts = {
+        pod: memory for (namespace, pod), memory in used.items() if namespace == "metrics" or pod.startswith("statsd-")
+    }
+    assert len(parts) == 3
+    assert sum(parts.values()) < MOST_MEMORY, parts
+
+
+@contextmanager
+def receiver(platform: Platform) -> Iterator[client.CoreV1Api]:
+    """A server that prints what is posted to it."""
+    api = platform.api_client()
+    core = client.CoreV1Api(api)
+    dags = platform.target().settings.airflows[0].dags
+    program = (Path(__file__).parent / "receiver.py").read_text()
+    named = {"name": RECEIVER, "namespace": RECEIVER, "labels": {"app": RECEIVER}}
+    container = {
+        "name": RECEIVER,
+        "image": f"{dags.repository}:{dags.version}",
+        "command": ["python", "-c", program],
+        "readinessProbe": {"tcpSocket": {"port": 8080}, "periodSeconds": 1},
+    }
+    for manifest in (
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": RECEIVER}},
+        {"apiVersion": "v1", "kind": "Pod", "metadata": named, "spec": {"containers": [container]}},
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "metadata": named,
+            "spec": {"selector": {"app": RECEIVER}, "ports": [{"port": 8080}]},
+        },
+    ):
+        utils.create_from_dict(api, manifest)
+    try:
+        yield core
+    finally:
+        core.delete_namespace(RECEIVER)
+
+
+def told(core: client.CoreV1Api) -> set[tuple[str, str]]:
+    """Alert and state of all messages so far."""
+    try:
+        log = str(core.read_namespaced_pod_log(RECEIVER, RECEIVER))
+    except client.ApiException:
+        return set()  # it is just starting
+    posted = [json.loads(line)["posted"] for line in log.splitlines() if re.match(r'\{"posted"', line)]
+    return {(alert["labels"]["alertname"], alert["status"]) for one in posted for alert in one["alerts"]}
+
+
+def test_a_scheduler_that_stops_is_told_within_three_minutes_and_told_well_again(measured: Platform) -> None:
+    apps = client.AppsV1Api(measured.api_client())
+    scheduler = ("scheduler", "airflow-main")
+    with receiver(measured) as core:
+        apps.patch_namespaced_deployment_scale(*scheduler, {"spec": {"replicas": 0}})
+        try:
+            wait_until(lambda: ("AirflowSchedulerDown", "firing") in told(core), 180, "the receiver is told")
+        finally:
+            apps.patch_namespaced_deployment_scale(*scheduler, {"spec": {"replicas": 1}})
+        wait_until(lambda: ("AirflowSchedulerDown", "resolved") in told(core), 240, "the receiver is told of the end")
+        assert {name for name, _ in told(core)} == {"AirflowSchedulerDown"}
