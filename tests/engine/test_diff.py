@@ -71,7 +71,6 @@ SEPARATE: dict[str, tuple[Callable[[Tree], object], dict[str, str]]] = {
         {"DatabaseInstance cloud-sql-instance": "update"},
     ),
     "disk of the database, which grows by itself": (lambda tree: tree["database"].update(diskGib=40), NOTHING),
-    "domain, at which nothing listens yet": (lambda tree: tree["ingress"].update(domain="data.acme.example"), NOTHING),
     "retention of task logs": (lambda tree: first(tree).update(logsKeptDays=30), {"Bucket main-bucket": "update"}),
     "retention of runs": (
         lambda tree: first(tree).update(housekeeping={"keepRunsDays": 180}),
@@ -115,6 +114,16 @@ def test_a_new_image_and_more_tasks_at_once_roll_airflow_and_nothing_else(projec
     shown = FORMATS["text"](report)
     assert "+instance_name = prod / main (DAGs v2.0.0)" in shown
     assert shown.splitlines()[1] == f"8 changed, 3 replaced ({report.unchanged} unchanged)"
+
+
+def test_another_domain_moves_the_way_in_rolls_airflow_and_loses_nothing(project: Project) -> None:
+    report = project.changed(lambda tree: tree["ingress"].update(domain="data.acme.example"))
+    assert report.passes
+    assert not report.at_stake
+    found = effects(report)
+    assert CONFIGURATION.items() <= found.items()
+    others = {title.partition(" ")[0] for title in found.keys() - CONFIGURATION.keys()}
+    assert others <= {"CertRequest", "Deployment", "Ingress", "LocallySignedCert", "Secret"}, sorted(found)
 
 
 def test_a_new_team_is_new_and_the_other_does_not_notice(project: Project) -> None:
@@ -217,6 +226,7 @@ AT_STAKE: list[tuple[str, Callable[[Tree], object], set[str]]] = [
             "Cluster gke-cluster",
             "DatabaseInstance cloud-sql-instance",
             "Namespace database-namespace",
+            "Namespace ingress-namespace",
             "Namespace main-namespace",
             "Subnetwork network-subnetwork",
         },
@@ -224,7 +234,13 @@ AT_STAKE: list[tuple[str, Callable[[Tree], object], set[str]]] = [
     (
         "one zone instead of a region",
         lambda tree: tree["cluster"].update(zone="europe-west1-b"),
-        {"BackupPlan gke-backup", "Cluster gke-cluster", "Namespace database-namespace", "Namespace main-namespace"},
+        {
+            "BackupPlan gke-backup",
+            "Cluster gke-cluster",
+            "Namespace database-namespace",
+            "Namespace ingress-namespace",
+            "Namespace main-namespace",
+        },
     ),
     (
         "addresses of nodes",
