@@ -61,6 +61,10 @@ class AirflowApi:
         """What patching ``/api/v2`` + ``path`` returns."""
         return self._request("PATCH", f"/api/v2{path}", body)
 
+    def delete(self, path: str) -> None:
+        """Take away what is at ``/api/v2`` + ``path``."""
+        self._request("DELETE", f"/api/v2{path}")
+
     def import_errors(self) -> dict[str, str]:
         """The DAG files that do not import, with the end of their traceback."""
         found = self.get("/importErrors")["import_errors"]
@@ -150,4 +154,5 @@ class AirflowApi:
         if self._token:
             request.add_header("Authorization", f"Bearer {self._token}")
         with self._door.opener.open(request, timeout=30) as answer:
-            return json.load(answer)
+            content = answer.read()
+        return json.loads(content) if content else None

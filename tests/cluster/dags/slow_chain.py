@@ -1,11 +1,14 @@
-"""For the tests: tasks that take a while, and say which image they run in."""
+"""For the tests: tasks that take a while, or until they are told to end, and say which image they run in."""
 
 import os
 import time
 from datetime import timedelta
 
 import pendulum
-from airflow.sdk import dag, task
+from airflow.sdk import Variable, dag, get_current_context, task
+
+LONGEST_SECONDS = 600
+"""Of a run whose ``until`` names the variable that ends it."""
 
 
 @dag(
@@ -20,9 +23,13 @@ def slow_chain() -> None:
     @task
     def slow(number: int, seconds: int) -> int:
         print(f"slow {number} runs in image {os.environ['DAGS_VERSION']}")
-        for second in range(seconds):
+        until = get_current_context()["dag_run"].conf.get("until")
+        for second in range(LONGEST_SECONDS if until else seconds):
             time.sleep(1)
             print(f"slow {number}, second {second}")
+            if until and second % 3 == 0 and Variable.get(until, default=None):
+                break
+        print(f"slow {number} ends in image {os.environ['DAGS_VERSION']}")
         return number
 
     @task
