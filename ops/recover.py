@@ -17,7 +17,7 @@ from ops.cluster_work import ClusterWork
 from ops.database import Contents, DatabaseTools, database_tools, place_of
 from ops.engine import engine_on
 from ops.kubeconfig import save_kubeconfig
-from ops.reach import reach
+from ops.reach import reach, save_authority
 from ops.recovery_inputs import Inputs, checked_inputs
 from ops.stack_file import ROOT, STACKS
 from ops.stack_key import keep_key
@@ -74,6 +74,7 @@ def recover(
         outcome = engine.up()
     progress.say(f"  {outcome}")
     save_kubeconfig(chosen, outcome.outputs)
+    save_authority(chosen, outcome.outputs)
     restored = _Recovery(chosen, inputs, outcome.outputs["airflows"][inputs.airflow], progress).run()
     print(_summary(chosen, inputs, restored, stack_file if changed else None, time.monotonic() - began))
     if restored.closed:
