@@ -74,6 +74,22 @@ fetch-backup: .venv/ready ## Copy BACKUP, a dump from before a migration, from A
 recover: .venv/ready ## Rebuild AIRFLOW in STACK from DUMP and the Fernet keys in KEYS (docs/recovery.md)
 	@$(PYTHON) -m ops recover --stack=$(STACK) --airflow=$(AIRFLOW) --dump='$(DUMP)' --keys='$(KEYS)'
 
+.PHONY: dev
+dev: .venv/ready ## An Airflow of one's own on BASE (dev): NAME, for TTL (8h), with the DAGs of REF (docs/dev-stacks.md)
+	@$(PYTHON) -m ops.dev up --base='$(or $(BASE),dev)' --name='$(NAME)' --ttl='$(TTL)' --ref='$(REF)' --owner='$(OWNER)'
+
+.PHONY: dev-list dev-sweep
+dev-list: .venv/ready ## Dev stacks on BASE (dev): whose, until when
+dev-sweep: .venv/ready ## Delete the dev stacks on BASE (dev) whose time is over
+dev-list dev-sweep:
+	@$(PYTHON) -m ops.dev $(@:dev-%=%) --base='$(or $(BASE),dev)'
+
+.PHONY: dev-down dev-extend
+dev-down: .venv/ready ## Delete the dev stack NAME on BASE (dev), its database included
+dev-extend: .venv/ready ## Let the dev stack NAME on BASE (dev) live for TTL (8h) from now
+dev-down dev-extend:
+	@$(PYTHON) -m ops.dev $(@:dev-%=%) --base='$(or $(BASE),dev)' --name='$(NAME)' $(if $(TTL),--ttl='$(TTL)')
+
 .PHONY: costs
 costs: .venv/ready ## What STACK costs a month by list prices
 	@$(PYTHON) -m ops costs --stack=$(STACK)

@@ -10,6 +10,7 @@ from components.airflow import (
     AirflowArgs,
     BackupVolume,
     DagImage,
+    DatabaseServer,
     ElasticsearchLogs,
     Executor,
     GcsLogs,
@@ -21,15 +22,18 @@ from components.airflow import (
 from components.gcp.images import ImageMissingError, require_images
 from components.gcp.naming import IMAGES_REPOSITORY, PULL_THROUGH
 from components.gcp.node_pools import POOL_LABEL
+from components.priorities import COMPONENTS as COMPONENTS_PRIORITY
 from components.priorities import Priorities
 from components.versions import ImageSource
 from components.workload import Nodes
 from infra.celery import celery_of
 from infra.customisation import backfill_lane, customisation, task_nodes, task_shapes
 from infra.dag_delivery import dag_source
+from infra.dev_stacks import lease, offer, shared_server
 from infra.foundations import foundations, in_cluster_database, instance_database
 from infra.google_cloud import GoogleCloud, Home
-from infra.ingress import lead_to_airflows, way_in_of
+from infra.ingress import lead_by_base, lead_to_airflows, way_in_of
+from infra.instances import AdministeredInstance
 from infra.logs import ship_logs
 from infra.metrics import statsd_of, watch
 from infra.network import airflow_network, cluster_network
@@ -45,6 +49,8 @@ from infra.settings import (
     InClusterDatabase,
     ProvidedSecrets,
     Settings,
+    StackCluster,
+    StackDatabase,
     VolumeTaskLogs,
     organisation_of,
 )
@@ -60,6 +66,7 @@ def deploy(settings: Settings, environment: str) -> None:
 
     Raises pulumi.RunError where an image is missing; nothing has been registered then.
     """
+    lease(settings)
     images = image_source(settings)
     dag_images = {airflow.name: dag_image(airflow, settings) for airflow in settings.airflows}
     google = GoogleCloud(settings, settings.google, environment) if settings.google else None
@@ -73,20 +80,28 @@ def deploy(settings: Settings, environment: str) -> None:
     checksum_key = random.RandomPassword("checksum-key", length=32, special=False).result
 
     network = cluster_network(settings, opts)
-    priorities = Priorities("priorities", opts)
-    preview_access(settings, environment, opts)
+    if not cluster.base:
+        preview_access(settings, environment, opts)
+    given = pulumi.Output.from_input(COMPONENTS_PRIORITY)
+    priority = given if cluster.base else Priorities("priorities", opts).components
     escrowed: dict[str, pulumi.Output[str]] = {}
-    if isinstance(settings.database, InClusterDatabase):
-        database = in_cluster_database(settings, settings.database, images, checksum_key, priorities.components, opts)
-    elif google and instance:
+    if isinstance(settings.database, StackDatabase) and cluster.base:
+        database = shared_server(settings.database, cluster.base, images)
+    elif isinstance(settings.database, InClusterDatabase):
+        database = in_cluster_database(settings, settings.database, images, checksum_key, priority, opts)
+    elif google and isinstance(instance, AdministeredInstance):
         bootstrap = google.bootstrap_identity(instance, cluster.workload_pool, cluster.ready)
         database = instance_database(settings, instance, bootstrap, images, checksum_key, network, opts)
         escrowed["database-administrator"] = instance.administrator_password
     else:
         raise AssertionError("the settings let no database on Google Cloud pass without 'google'")
+    if isinstance(database, DatabaseServer):
+        image = dag_images[settings.airflows[0].name].reference
+        offer(settings, environment, database, image, cluster.kubeconfig, network, priority, checksum_key, opts)
     connections = connection_budgets(settings)
-    routes = way_in_of(settings, google, images, checksum_key, network, _component_nodes(settings), priorities, opts)
-    ship_logs(settings, images, checksum_key, network, priorities, opts)
+    nodes = _component_nodes(settings)
+    routes = None if cluster.base else way_in_of(settings, google, images, checksum_key, network, nodes, priority, opts)
+    ship_logs(settings, images, checksum_key, network, priority, opts)
     airflows: dict[str, Airflow] = {}
     for asked in settings.airflows:
         secrets = settings.secrets.get(asked.name, ProvidedSecrets())
@@ -109,7 +124,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 sizing=sizing_of(asked, images),
                 identity=home.identity if home else None,
                 nodes=_component_nodes(settings),
-                priority=priorities.components,
+                priority=priority,
                 task_nodes=_task_nodes(settings, asked.task_pool),
                 celery=celery_of(
                     asked,
@@ -139,8 +154,9 @@ def deploy(settings: Settings, environment: str) -> None:
         airflows[asked.name] = airflow
         escrowed[_fernet_key(asked)] = airflow.fernet_key
     lead_to_airflows(routes, settings, airflows)
-    nodes, priority = _component_nodes(settings), priorities.components
     watch(settings, environment, airflows, routes, images, checksum_key, network, nodes, priority, opts)
+    if cluster.base:
+        lead_by_base(settings, airflows, opts)
     retired = [asked for asked in settings.airflows if asked.state is AirflowState.RETIRED]
     if google:
         google.escrow(escrowed, released=[_fernet_key(asked) for asked in retired])
@@ -185,13 +201,17 @@ def _fernet_key(airflow: AirflowSettings) -> str:
 
 
 def _component_nodes(settings: Settings) -> Nodes | None:
-    return Nodes({POOL_LABEL: "airflow"}) if isinstance(settings.cluster, GkeCluster) else None
+    return Nodes({POOL_LABEL: "airflow"}) if _task_pools(settings) else None
 
 
 def _task_nodes(settings: Settings, asked: str | None) -> Nodes | None:
-    if not isinstance(settings.cluster, GkeCluster):
-        return None
-    return task_nodes(asked or next(iter(settings.cluster.task_pools)))
+    pools = _task_pools(settings)
+    return task_nodes(asked or pools[0]) if pools else None
+
+
+def _task_pools(settings: Settings) -> list[str]:
+    """The pools of nodes for tasks, where the cluster is one that the platform has made."""
+    return list(settings.cluster.task_pools) if isinstance(settings.cluster, GkeCluster | StackCluster) else []
 
 
 def _log_store(airflow: AirflowSettings, home: Home | None) -> TaskLogStore:
@@ -209,8 +229,13 @@ def _log_store(airflow: AirflowSettings, home: Home | None) -> TaskLogStore:
 
 def _backup_volume(settings: Settings) -> BackupVolume | None:
     """For dumps from before a migration, as large as the database may become. None on Google Cloud: into a bucket."""
-    database = settings.database
-    return BackupVolume(database.size, database.storage_class) if isinstance(database, InClusterDatabase) else None
+    match settings.database:
+        case InClusterDatabase() as database:
+            return BackupVolume(database.size, database.storage_class)
+        case StackDatabase():  # a dev stack's is small, and has no bucket
+            return BackupVolume("1Gi")
+        case _:
+            return None
 
 
 def _given(secrets: ProvidedSecrets) -> GivenSecrets:

@@ -11,7 +11,9 @@ from components.database_administration import DatabaseAdministration, DatabaseA
 from components.network import ClusterNetwork
 from components.postgresql import ADMINISTRATOR, Postgresql, PostgresqlArgs
 from components.versions import ImageSource
-from infra.google_cloud import GoogleCloud, Instance
+from infra.dev_stacks import Base, base_of
+from infra.google_cloud import GoogleCloud
+from infra.instances import AdministeredInstance, Instance, instance_named
 from infra.network import IN_CLUSTER_DATABASE
 from infra.settings import (
     CloudSqlDatabase,
@@ -20,6 +22,8 @@ from infra.settings import (
     InClusterDatabase,
     KubeconfigCluster,
     Settings,
+    StackCluster,
+    StackDatabase,
 )
 
 
@@ -28,9 +32,13 @@ class Kubernetes:
     """The cluster of an environment, whoever made it."""
 
     provider: kubernetes.Provider
+    kubeconfig: pulumi.Output[str] | None = None
+    """Of a cluster that is made here."""
     workload_pool: str = ""
     ready: tuple[pulumi.Resource, ...] = ()
     """What must be there before its service accounts can act as Google's."""
+    base: Base | None = None
+    """The stack that the cluster is another one's of."""
 
 
 def foundations(settings: Settings, google: GoogleCloud | None) -> tuple[Kubernetes, Instance | None]:
@@ -44,7 +52,7 @@ def foundations(settings: Settings, google: GoogleCloud | None) -> tuple[Kuberne
             kubernetes.ProviderArgs(kubeconfig=made.kubeconfig, cluster_identifier=made.identifier),
             made.ready,
         )
-        cluster = Kubernetes(provider, made.workload_pool, made.ready)
+        cluster = Kubernetes(provider, made.kubeconfig, made.workload_pool, made.ready)
         if isinstance(settings.database, CloudSqlDatabase):
             instance = google.database(settings.database, placement)
     elif isinstance(settings.cluster, KubeconfigCluster):
@@ -58,12 +66,29 @@ def foundations(settings: Settings, google: GoogleCloud | None) -> tuple[Kuberne
                 cluster_identifier=given.context,
             ),
         )
-        cluster = Kubernetes(provider, f"{google.google.project}.svc.id.goog" if google else "")
+        cluster = Kubernetes(provider, workload_pool=_workload_pool(google))
+    elif isinstance(settings.cluster, StackCluster):
+        base = base_of(settings.cluster.stack)
+        provider = _provider(
+            settings,
+            kubernetes.ProviderArgs(
+                kubeconfig=base["kubeconfig"],
+                context=base["context"],
+                cluster_identifier=settings.cluster.stack,
+            ),
+        )
+        cluster = Kubernetes(provider, workload_pool=_workload_pool(google), base=base)
     else:
         raise AssertionError("the settings let no cluster on Google Cloud pass without 'google'")
     if google and isinstance(settings.database, ExistingDatabase):
         instance = google.existing_database(settings.database)
+    if isinstance(settings.database, StackDatabase) and settings.database.connection_name:
+        instance = instance_named(settings.database.connection_name)
     return cluster, instance
+
+
+def _workload_pool(google: GoogleCloud | None) -> str:
+    return f"{google.google.project}.svc.id.goog" if google else ""
 
 
 def _provider(
@@ -84,7 +109,7 @@ def in_cluster_database(
     asked: InClusterDatabase,
     images: ImageSource,
     checksum_key: pulumi.Output[str],
-    priority: pulumi.Output[str],
+    priority: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
 ) -> DatabaseServer:
     """A PostgreSQL in the cluster itself."""
@@ -117,7 +142,7 @@ def in_cluster_database(
 
 def instance_database(
     settings: Settings,
-    instance: Instance,
+    instance: AdministeredInstance,
     bootstrap_identity: pulumi.Output[str],
     images: ImageSource,
     checksum_key: pulumi.Output[str],

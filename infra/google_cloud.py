@@ -8,6 +8,7 @@ import pulumi_gcp as gcp
 
 from components.airflow import COMPONENT_ACCOUNTS, TASK_ACCOUNT, Identity, bootstrap_account
 from components.database_administration import NAMESPACE as DATABASE_NAMESPACE
+from components.desk import DESK_ACCOUNT
 from components.gcp.address import AddressArgs, IngressAddress
 from components.gcp.airflow_secrets import allow_secrets, secrets_prefix
 from components.gcp.cluster import BackupArgs, Cluster, ClusterArgs, Exclusion, MaintenanceArgs, logs_pool
@@ -19,6 +20,7 @@ from components.gcp.naming import cluster_key
 from components.gcp.network import Network, NetworkArgs, Placement
 from components.gcp.node_pools import PoolArgs, TaskPoolArgs
 from components.gcp.storage import AirflowBucket, AirflowBucketArgs
+from infra.instances import AdministeredInstance, Instance, instance_named
 from infra.settings import (
     AirflowSettings,
     AirflowState,
@@ -33,17 +35,6 @@ from infra.settings import (
     own_network,
 )
 from infra.settings.dags import ArtifactDags
-
-
-@dataclass(frozen=True)
-class Instance:
-    """A Cloud SQL instance and its administrator, whoever made it."""
-
-    project: str
-    name: pulumi.Input[str]
-    connection_name: pulumi.Input[str]
-    administrator: str
-    administrator_password: pulumi.Output[str]
 
 
 @dataclass(frozen=True)
@@ -151,7 +142,7 @@ class GoogleCloud:
         pulumi.export("kubeconfig", cluster.kubeconfig)
         return cluster
 
-    def database(self, asked: CloudSqlDatabase, placement: Placement) -> Instance:
+    def database(self, asked: CloudSqlDatabase, placement: Placement) -> AdministeredInstance:
         """A Cloud SQL instance of the environment's own."""
         made = CloudSql(
             "cloud-sql",
@@ -178,16 +169,16 @@ class GoogleCloud:
             self._opts,
         )
         pulumi.export("databaseConnectionName", made.connection_name)
-        return Instance(
+        return AdministeredInstance(
             self.google.project, made.instance, made.connection_name, made.administrator, made.administrator_password
         )
 
-    def existing_database(self, given: ExistingDatabase) -> Instance:
+    def existing_database(self, given: ExistingDatabase) -> AdministeredInstance:
         """The instance that the settings name."""
-        project, _, name = given.connection_name.rsplit(":", 2)
         password = self.settings.database_administrator_password
         secret = pulumi.Output.secret(password.get_secret_value() if password else "")
-        return Instance(project, name, given.connection_name, given.administrator, secret)
+        at = instance_named(given.connection_name)
+        return AdministeredInstance(at.project, at.name, at.connection_name, given.administrator, secret)
 
     def bootstrap_identity(
         self, instance: Instance, workload_pool: str, ready: tuple[pulumi.Resource, ...]
@@ -200,7 +191,10 @@ class GoogleCloud:
                 display_name=f"Database bootstrap of {self.environment}",
                 workload_pool=workload_pool,
                 namespace=DATABASE_NAMESPACE,
-                accounts=tuple(bootstrap_account(airflow.name) for airflow in self.settings.airflows),
+                accounts=(
+                    *(bootstrap_account(airflow.name) for airflow in self.settings.airflows),
+                    *([DESK_ACCOUNT] if self.settings.dev_stacks else []),
+                ),
                 depends_on=ready,
             ),
             self._opts,

@@ -17,10 +17,10 @@ from components.ingress import (
     Limit,
     Routes,
     SelfSigned,
+    SharedController,
     Tls,
 )
 from components.network import ClusterNetwork
-from components.priorities import Priorities
 from components.versions import ImageSource
 from components.workload import Nodes
 from infra.google_cloud import GoogleCloud
@@ -41,7 +41,7 @@ def way_in_of(
     checksum_key: pulumi.Output[str],
     network: ClusterNetwork | None,
     nodes: Nodes | None,
-    priorities: Priorities,
+    priority: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
 ) -> Routes | None:
     """The address, and the controller behind it; None where nothing listens."""
@@ -66,7 +66,7 @@ def way_in_of(
             request_mib=ingress.request_mib,
             read_seconds=ingress.idle_seconds,
             nodes=nodes,
-            priority=priorities.components,
+            priority=priority,
             network=network,
             protect=not settings.ephemeral,
         ),
@@ -100,6 +100,14 @@ def lead_to_airflows(routes: Routes | None, settings: Settings, airflows: Mappin
             routes.add(
                 f"{asked.name}-flower", flower.host, Backend(airflow.namespace, "flower", FLOWER_PORT, [airflow])
             )
+
+
+def lead_by_base(settings: Settings, airflows: Mapping[str, Airflow], opts: pulumi.ResourceOptions) -> None:
+    """Leads people to a dev stack's Airflow by its base's controller, if that has one. All of it is in the dev stack's
+    own namespace."""
+    if way_in(settings) is not None:
+        (airflow,) = airflows.values()
+        lead_to_airflows(Routes(SharedController("way-in", airflow.namespace, opts)), settings, airflows)
 
 
 def lead_beside(

@@ -4,7 +4,6 @@ import pulumi
 
 from components.logs import Shipper, ShipperArgs
 from components.network import ClusterNetwork
-from components.priorities import Priorities
 from components.versions import ImageSource
 from infra.settings import Settings
 
@@ -16,7 +15,7 @@ def ship_logs(
     images: ImageSource,
     checksum_key: pulumi.Output[str],
     network: ClusterNetwork | None,
-    priorities: Priorities,
+    priority: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
 ) -> None:
     """fluentd on every node, where the settings ask for it."""
@@ -34,7 +33,7 @@ def ship_logs(
             checksum_key=checksum_key,
             buffer_mib=logs.buffer_mib,
             components=logs.components,
-            priority=priorities.components,
+            priority=priority,
             network=network,
         ),
         opts,

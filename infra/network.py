@@ -4,7 +4,7 @@ import pulumi
 
 from components.network import CLOUD_SQL_PORT, AirflowNetwork, ClusterNetwork, Destination, api_servers, to_addresses
 from components.postgresql import to_server
-from infra.settings import AirflowSettings, InClusterDatabase, Settings
+from infra.settings import AirflowSettings, InClusterDatabase, Settings, StackDatabase
 from infra.settings.network_policy import DestinationSettings
 from infra.settings.network_rules import cluster_ranges, database_ranges
 
@@ -17,7 +17,9 @@ def cluster_network(settings: Settings, opts: pulumi.ResourceOptions) -> Cluster
     policies = settings.network_policies
     if not policies.enabled:
         return None
-    in_cluster = isinstance(settings.database, InClusterDatabase)
+    in_cluster = isinstance(settings.database, InClusterDatabase) or (
+        isinstance(settings.database, StackDatabase) and settings.database.connection_name is None
+    )
     return ClusterNetwork(
         own_ranges=cluster_ranges(settings),
         api_servers=api_servers(_destinations(policies.api_servers), opts),

@@ -136,10 +136,11 @@ class Engine:
         """Take ``state``, as ``exported`` gave it, in place of what the stack has."""
         self.stack.import_stack(automation.Deployment(**json.loads(state)))
 
-    def exported(self) -> str:
-        """What `pulumi stack export` prints: the state, its secrets encrypted."""
+    def exported(self, stack: str = "") -> str:
+        """What `pulumi stack export` prints: the state, its secrets encrypted; of another ``stack`` beside this one
+        where that is named."""
         workspace = self.stack.workspace
-        command = ["stack", "export", "--stack", self.stack.name]
+        command = ["stack", "export", "--stack", stack or self.stack.name]
         return workspace.pulumi_command.run(command, workspace.work_dir, dict(workspace.env_vars)).stdout
 
     def _refuse_departures(self) -> None:

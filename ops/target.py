@@ -27,6 +27,8 @@ class Target:
     stack: StackFile
     parsed: Settings | OrganisationStack
     testbed: Cluster | None
+    base: "Target | None" = None
+    """Of a dev stack: what it stands on. Its cluster, and where its state is, are the base's."""
 
     @property
     def name(self) -> str:
@@ -56,11 +58,13 @@ class Target:
     @property
     def home(self) -> Path:
         """Where this machine keeps what belongs to the stack: state, passphrase, kubeconfig."""
-        return state_dir() / "stacks" / self.name
+        return self.base.home if self.base else state_dir() / "stacks" / self.name
 
     @property
     def kubeconfig(self) -> Path | None:
         """The file to reach the cluster with; None leaves it to ``$KUBECONFIG`` or kubectl's default."""
+        if self.base:
+            return self.base.kubeconfig
         if self.testbed:
             return self.testbed.kubeconfig
         match self.parsed:
@@ -74,6 +78,8 @@ class Target:
     @property
     def context(self) -> str:
         """The kubeconfig's context."""
+        if self.base:
+            return self.base.context
         cluster = self.settings.cluster
         return cluster.context if isinstance(cluster, KubeconfigCluster) else self.name
 

@@ -43,7 +43,7 @@ def up(chosen: Target, progress: Progress, dag: str | None = None, source: Path 
         if dag and running
         else None
     )
-    print(_summary(chosen, airflows, run, time.monotonic() - began))
+    print(summary(chosen, airflows, run, time.monotonic() - began))
 
 
 def _proof(
@@ -73,7 +73,8 @@ def prove(api: AirflowApi, dag: str, progress: Progress) -> dict[str, Any]:
     return run
 
 
-def _summary(chosen: Target, airflows: dict[str, Any], run: dict[str, Any] | None, seconds: float) -> str:
+def summary(chosen: Target, airflows: dict[str, Any], run: dict[str, Any] | None, seconds: float) -> str:
+    """What a person wants to know of a stack that has just come up."""
     lines = ["", f"Stack {chosen.name} is up ({seconds:.0f} s)."]
     for name, airflow in airflows.items():
         lines += ["", f"  Airflow {name}"]

@@ -11,6 +11,7 @@ from components.airflow.args import (
     GivenSecrets,
     Identity,
     Rotations,
+    SharedServer,
 )
 from components.airflow.database import bootstrap_account
 from components.airflow.task_logs import ElasticsearchLogs, GcsLogs, TaskLogStore, VolumeLogs
@@ -30,6 +31,7 @@ __all__ = [
     "GivenSecrets",
     "Identity",
     "Rotations",
+    "SharedServer",
     "TaskLogStore",
     "VolumeLogs",
     "bootstrap_account",

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.airflow.access import grant_access
-from components.airflow.args import AirflowArgs
+from components.airflow.args import AirflowArgs, SharedServer
 from components.airflow.backfill import POOL, policy_files
 from components.airflow.celery.broker import make_broker
 from components.airflow.celery.flower import make_flower
@@ -15,7 +15,7 @@ from components.airflow.celery.workers import Workers
 from components.airflow.configuration import API_PORT, FILES_FOLDER, airflow_cfg, api_host, script
 from components.airflow.customisation import make_env_secret
 from components.airflow.dags import DagParts, dag_parts
-from components.airflow.database import bootstrap_database
+from components.airflow.database import database_for
 from components.airflow.export import export_database
 from components.airflow.jobs import Jobs
 from components.airflow.migration import migrate_schema
@@ -88,7 +88,7 @@ class Airflow(pulumi.ComponentResource):
         blueprint = Blueprint(name, args, secrets, logs, dags, checksum(args.checksum_key, *files.values()))
 
         measured = run_statsd(blueprint, self.namespace, accounts.components, self)
-        bootstrapped = bootstrap_database(name, args, secrets, self)
+        bootstrapped = database_for(name, args, secrets, self)
         told = make_notification_secret(name, args.operation.notifications, self.namespace, self)
         by_hand = make_env_secret(name, args.customisation, self.namespace, self)
         mounted = [
@@ -102,7 +102,10 @@ class Airflow(pulumi.ComponentResource):
             *dags.depends_on,
         ]
         jobs = Jobs(blueprint, self.namespace, accounts.components, self)
-        migrated = migrate_schema(blueprint, jobs, accounts.migration, grace_seconds(args), [bootstrapped, *mounted])
+        database = [bootstrapped, *mounted]
+        if isinstance(args.database, SharedServer):
+            database.append(jobs.await_database(database))
+        migrated = migrate_schema(blueprint, jobs, accounts.migration, grace_seconds(args), database)
         administered = jobs.create_admin([migrated])
         if args.backfill:
             jobs.make_pool(POOL, args.backfill.slots, [migrated])

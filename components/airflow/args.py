@@ -53,6 +53,19 @@ class DatabaseServer:
 
 
 @dataclass(frozen=True)
+class SharedServer:
+    """A server of another environment's, whose desk makes databases for who asks: see components/desk."""
+
+    host: pulumi.Input[str]
+    port: int
+    client_image: str
+    """An image with ``psql``."""
+    requests: pulumi.Input[str]
+    """The namespace that requests go to."""
+    proxy: AuthProxy | None = None
+
+
+@dataclass(frozen=True)
 class Identity:
     """E-mails of Google's service accounts that an Airflow acts as: its ``components``, and its ``tasks``."""
 
@@ -144,7 +157,7 @@ class AirflowArgs:
     executors: tuple[Executor, ...]
     """The first is the default; a task may name another one of them."""
     image: DagImage
-    database: DatabaseServer
+    database: DatabaseServer | SharedServer
     task_logs: TaskLogStore
     checksum_key: pulumi.Output[str]
 

@@ -7,7 +7,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components.airflow.access import account_metadata
-from components.airflow.args import AirflowArgs
+from components.airflow.args import AirflowArgs, DatabaseServer, SharedServer
 from components.airflow.configuration import script
 from components.airflow.secrets import Secrets, database_of, role_of
 from components.postgresql import CLIENT_LABEL
@@ -28,6 +28,8 @@ from components.workload import (
     secret_volume,
 )
 
+REQUEST_LABEL = "airflow-platform/database-request"
+"""On the Secrets that ask for a database."""
 _CLIENT_UID = 999  # of the official PostgreSQL image
 
 
@@ -36,12 +38,30 @@ def bootstrap_account(name: str) -> str:
     return f"bootstrap-{name}"
 
 
-def bootstrap_database(
-    name: str, args: AirflowArgs, secrets: Secrets, parent: pulumi.Resource
+def database_for(name: str, args: AirflowArgs, secrets: Secrets, parent: pulumi.Resource) -> pulumi.Resource:
+    """Sees to a role and a database for the Airflow ``name``: made by a Job, or asked for where another environment's
+    desk makes them. What is asked for is there a few seconds later."""
+    if isinstance(args.database, SharedServer):
+        return _request(name, args.database, args, secrets, parent)
+    return _bootstrap(name, args.database, args, secrets, parent)
+
+
+def _request(
+    name: str, server: SharedServer, args: AirflowArgs, secrets: Secrets, parent: pulumi.Resource
+) -> kubernetes.core.v1.Secret:
+    return kubernetes.core.v1.Secret(
+        f"{name}-database-request",
+        metadata=metadata(name, server.requests, own_labels={REQUEST_LABEL: "true"}),
+        string_data={"password": secrets.database_password, "connections": str(args.connection_limit)},
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+
+
+def _bootstrap(
+    name: str, database: DatabaseServer, args: AirflowArgs, secrets: Secrets, parent: pulumi.Resource
 ) -> kubernetes.batch.v1.Job:
     """Makes role, database and rights for the Airflow ``name``; runs anew when the password or the SQL changes."""
     opts = pulumi.ResourceOptions(parent=parent)
-    database = args.database
     namespace = database.namespace
     sql = script("bootstrap.sql")
     object_name = bootstrap_account(name)

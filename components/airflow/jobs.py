@@ -28,6 +28,10 @@ class Jobs:
     service_account: pulumi.Output[str]
     parent: pulumi.Resource
 
+    def await_database(self, depends_on: Sequence[pulumi.Resource]) -> kubernetes.batch.v1.Job:
+        """Waits, two minutes at most, for a database that somebody else makes."""
+        return self.run("await-database", ["airflow", "db", "check", "--retry", "60", "--retry-delay", "2"], depends_on)
+
     def create_admin(self, depends_on: Sequence[pulumi.Resource]) -> kubernetes.batch.v1.Job:
         """Makes the administrator, or sets a rotated password."""
         args = self.blueprint.args

@@ -11,7 +11,7 @@ import pulumi
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
 from pulumi_kubernetes.networking.v1 import NetworkPolicyPortArgsDict
 
-from components.airflow.args import AirflowArgs
+from components.airflow.args import AirflowArgs, SharedServer
 from components.airflow.celery.configuration import FLOWER_PORT
 from components.airflow.configuration import API_PORT, STATSD, STATSD_PORT
 from components.airflow.dag_bundles import ArtifactStore, GitBundle
@@ -167,6 +167,8 @@ def _authors_code(args: AirflowArgs) -> LabelSelectorArgsDict:
     # With the LocalExecutor, tasks are processes of the scheduler's pod.
     runs_tasks = {"scheduler"} if args.runs_tasks_in_scheduler else set[str]()
     others = [part for part in NO_AUTHORS_CODE if part not in runs_tasks]
+    if isinstance(args.database, SharedServer):
+        others.append("await-database")
     return {"match_expressions": [{"key": COMPONENT, "operator": "NotIn", "values": others}]}
 
 

@@ -2,7 +2,7 @@
 
 from components.ingress.args import ExistingSecret, Exposure, Given, IngressArgs, SelfSigned, Tls
 from components.ingress.controller import IngressController
-from components.ingress.routes import Backend, Limit, Routes
+from components.ingress.routes import Backend, Limit, Routes, SharedController
 
 __all__ = [
     "Backend",
@@ -14,5 +14,6 @@ __all__ = [
     "Limit",
     "Routes",
     "SelfSigned",
+    "SharedController",
     "Tls",
 ]

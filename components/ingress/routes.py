@@ -12,6 +12,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.networking.v1 import HTTPIngressPathArgsDict
 
+from components.ingress.configuration import CLASS
 from components.ingress.controller import IngressController
 from components.workload import metadata
 
@@ -36,11 +37,24 @@ class Limit:
     per_minute: int
 
 
+class SharedController(pulumi.ComponentResource):
+    """The controller of another environment's, which answers hosts of any namespace: here those of ``namespace``."""
+
+    namespace: pulumi.Output[str]
+    ready: pulumi.Output[str]
+
+    def __init__(self, name: str, namespace: pulumi.Output[str], opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("airflow-platform:ingress:SharedController", name, None, opts)
+        self.namespace = namespace
+        self.ready = pulumi.Output.from_input(CLASS)
+        self.register_outputs({"namespace": self.namespace, "ready": self.ready})
+
+
 @dataclass
 class Routes:
     """Makes the routes of ``controller``. Each host may be named any number of times."""
 
-    controller: IngressController
+    controller: IngressController | SharedController
     opts: pulumi.ResourceOptions | None = None
     _masters: dict[str, kubernetes.networking.v1.Ingress] = field(default_factory=dict, init=False)
 

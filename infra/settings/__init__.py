@@ -13,6 +13,7 @@ from infra.settings.cloud_rules import organisation_of, own_network
 from infra.settings.cluster import GkeCluster, KubeconfigCluster, NodePool, TaskPool
 from infra.settings.dags import ImageDags
 from infra.settings.database import CloudSqlDatabase, ExistingDatabase, InClusterDatabase
+from infra.settings.dev_stacks import DevStack, DevStacks, StackCluster, StackDatabase
 from infra.settings.environment import Settings
 from infra.settings.executors import Executor
 from infra.settings.google import ExistingNetwork, Google, OwnNetwork
@@ -25,6 +26,8 @@ __all__ = [
     "AirflowSettings",
     "AirflowState",
     "CloudSqlDatabase",
+    "DevStack",
+    "DevStacks",
     "ElasticsearchTaskLogs",
     "Executor",
     "ExistingDatabase",
@@ -43,6 +46,8 @@ __all__ = [
     "Rotations",
     "Settings",
     "SettingsError",
+    "StackCluster",
+    "StackDatabase",
     "TaskPool",
     "VolumeTaskLogs",
     "load",

@@ -7,6 +7,7 @@ from components.gcp.naming import IMAGES_REPOSITORY, Organisation
 from infra.settings.airflow import GcsTaskLogs, VolumeTaskLogs
 from infra.settings.cluster import GkeCluster
 from infra.settings.database import CloudSqlDatabase, ExistingDatabase
+from infra.settings.dev_stacks import StackCluster
 from infra.settings.google import ExistingNetwork, Google, OwnNetwork
 from infra.settings.planning import Ranges, address_problems, most_nodes, tier_problems
 
@@ -118,7 +119,7 @@ def _database_problems(settings: "Settings") -> Iterator[str]:
 
 
 def _airflow_problems(settings: "Settings") -> Iterator[str]:
-    pools = settings.cluster.task_pools if isinstance(settings.cluster, GkeCluster) else {}
+    pools = settings.cluster.task_pools if isinstance(settings.cluster, GkeCluster | StackCluster) else ()
     for airflow in settings.airflows:
         where = f"airflows.{airflow.name}"
         if airflow.task_pool is not None and airflow.task_pool not in pools:

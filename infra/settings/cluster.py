@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from infra.settings.base import DnsLabel, SettingsModel
+from infra.settings.dev_stacks import StackCluster
 
 MachineType = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*-[a-z0-9]+(-[a-z0-9]+)*$")]
 Instant = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
@@ -130,4 +131,4 @@ class GkeCluster(SettingsModel):
     """Where KEDA is, once it has been installed."""
 
 
-ClusterSettings = Annotated[KubeconfigCluster | GkeCluster, Field(discriminator="kind")]
+ClusterSettings = Annotated[KubeconfigCluster | GkeCluster | StackCluster, Field(discriminator="kind")]

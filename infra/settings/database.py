@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from infra.settings.base import MOUNTABLE_NAME, Quantity, SettingsModel
+from infra.settings.dev_stacks import StackDatabase
 
 
 class InClusterDatabase(SettingsModel):
@@ -70,4 +71,6 @@ class ExistingDatabase(SettingsModel):
     instance that others use, too, say false where they rely on it."""
 
 
-DatabaseSettings = Annotated[InClusterDatabase | CloudSqlDatabase | ExistingDatabase, Field(discriminator="kind")]
+DatabaseSettings = Annotated[
+    InClusterDatabase | CloudSqlDatabase | ExistingDatabase | StackDatabase, Field(discriminator="kind")
+]

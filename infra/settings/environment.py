@@ -19,6 +19,8 @@ from infra.settings.cluster import ClusterSettings
 from infra.settings.customisation_rules import customisation_problems
 from infra.settings.dag_rules import dag_problems
 from infra.settings.database import DatabaseSettings
+from infra.settings.dev_stack_rules import dev_stack_problems
+from infra.settings.dev_stacks import DevStack, DevStacks, StackDatabase
 from infra.settings.google import Google, NetworkSettings
 from infra.settings.ingress import Ingress
 from infra.settings.ingress_rules import ingress_problems
@@ -30,7 +32,7 @@ from infra.settings.network_policy import NetworkPolicies
 from infra.settings.network_rules import network_policy_problems
 from infra.settings.notification_rules import notification_problems
 from infra.settings.operation_rules import operation_problems
-from infra.settings.planning import connection_problems, default_connections
+from infra.settings.planning import RESERVED_CONNECTIONS, connection_problems, default_connections
 from infra.settings.previews import PreviewSettings
 from infra.settings.quota_rules import quota_problems
 from infra.settings.sizes import connection_budgets, connections_needed, size_problems
@@ -67,6 +69,10 @@ class Settings(SettingsModel):
     metrics: MetricsSettings | None = None
     """What watches the environment. None: nothing."""
     network_policies: NetworkPolicies = NetworkPolicies()
+    dev_stacks: DevStacks | None = None
+    """None: no dev stack may stand on this one."""
+    dev_stack: DevStack | None = None
+    """Set in a dev stack only."""
     images: Images = Images()
     previews: PreviewSettings = PreviewSettings()
     ephemeral: bool = False
@@ -80,6 +86,9 @@ class Settings(SettingsModel):
     @property
     def max_connections(self) -> int:
         """How many connections the Airflows share."""
+        if isinstance(self.database, StackDatabase):
+            # The base's own are not to be had here; `make dev` counts, and asks for what the size needs.
+            return sum(connection_budgets(self).values()) + RESERVED_CONNECTIONS
         asked = self.database.max_connections
         if asked is None:  # only Cloud SQL leaves it open
             return default_connections(self.database.tier) if self.database.kind == "cloud-sql" else 0
@@ -103,6 +112,7 @@ class Settings(SettingsModel):
             *notification_problems(self),
             *ingress_problems(self),
             *log_problems(self),
+            *dev_stack_problems(self),
         ]
         if found:
             raise ValueError("\n".join(found))

@@ -1,0 +1,184 @@
+"""The life of a dev stack beside its base: it comes, runs a DAG, expires and is swept; the base notices nothing."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from kubernetes import client
+
+from ops import dev
+from ops.airflow_api import AirflowApi
+from ops.cluster_view import ClusterView
+from ops.reach import enter
+from ops.stack_file import ROOT, StackFile
+from ops.target import Target, target
+from testbed.build import run
+from tests.cluster.looks import uids, wait_until
+from tests.cluster.platform import STACK, Platform, hear_interrupts
+
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
+NAMESPACE = "airflow-dev-alice"
+ROLE = "airflow_dev_alice"
+
+
+@pytest.fixture(scope="module")
+def base(platform: Platform) -> Iterator[Platform]:
+    def lets_one(config: dict[str, Any]) -> None:
+        # The server's 100 connections: 40 of the stack's own Airflow, 10 free, and room for one dev stack of 40.
+        config["devStacks"] = {"connections": 50, "cpu": "2"}
+
+    shutil.copy(ROOT / "stacks" / dev.TEMPLATE, platform.stacks)
+    with platform.changed(lets_one):
+        platform.up()
+        try:
+            yield platform
+        finally:
+            for lease in dev.known_stacks(on(platform), platform.progress).leases:
+                dev.down(on(platform), lease.name, platform.progress)
+    platform.up()
+
+
+def on(base: Platform) -> Target:
+    return target(STACK, base.progress, base.stacks)
+
+
+def command(base: Platform, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "ops.dev", *arguments, f"--base={STACK}", f"--stacks={base.stacks}"],
+        cwd=ROOT,
+        env={**os.environ, "OWNER": "al@example.com"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=hear_interrupts,  # noqa: PLW1509 (it only sets a signal's handling)
+    )
+
+
+def done(base: Platform, *arguments: str) -> tuple[int, str]:
+    process = command(base, *arguments)
+    output, _ = process.communicate(timeout=600)
+    return process.returncode, output
+
+
+def sql(base: Platform, query: str) -> list[str]:
+    kubectl = [base.cluster.kubectl, f"--kubeconfig={base.cluster.kubeconfig}", "--namespace=postgresql"]
+    psql = ["psql", "--username=postgres", "--tuples-only", "--no-align", f"--command={query}"]
+    return run([*kubectl, "exec", "statefulset/postgresql", "--", *psql]).split()
+
+
+def left_of_it(base: Platform) -> dict[str, list[str]]:
+    """Everything of the dev stack that is there: in the cluster, in the database, in the backend."""
+    core = client.CoreV1Api(base.api_client())
+    volumes = core.list_persistent_volume().items
+    found = {
+        "namespaces": [
+            one.metadata.name for one in core.list_namespace().items if "dev-alice" in str(one.metadata.name)
+        ],
+        "requests": [one.metadata.name for one in core.list_namespaced_secret("dev-databases").items],
+        "volumes": [
+            one.metadata.name for one in volumes if one.spec.claim_ref and one.spec.claim_ref.namespace == NAMESPACE
+        ],
+        "databases": sql(base, f"SELECT datname FROM pg_database WHERE datname = '{ROLE}'"),
+        "roles": sql(base, f"SELECT rolname FROM pg_roles WHERE rolname = '{ROLE}'"),
+        # Pulumi keeps its own copies of a state that is gone (.pulumi/backups), for whoever removed it by mistake.
+        "state": [str(file) for file in (base.home / "state/.pulumi/stacks").rglob(f"{STACK}-dev-alice*.json")],
+        "workspace": [str(file) for file in (base.home / "workspace").rglob("*dev-alice*")],
+    }
+    return {what: names for what, names in found.items() if names}
+
+
+def state_of(base: Platform) -> list[Any]:
+    with base.engine() as engine:
+        resources: list[Any] = json.loads(engine.exported())["deployment"]["resources"]
+    return resources
+
+
+def test_it_comes_runs_a_dag_expires_and_leaves_nothing_and_its_base_stays_as_it_was(
+    base: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, pods = state_of(base), uids(base, "airflow-main") | uids(base, "postgresql")
+    code, output = done(base, "up", "--name=alice", "--ttl=1h")
+    assert code == 0, output
+    assert "It is al@example.com's until" in output
+
+    view = ClusterView(on(base))
+    login = view.secret(NAMESPACE, "admin")
+    own = next(lease for lease in dev.known_stacks(on(base), base.progress).leases if lease.name == "alice")
+    alice = dev.placed(on(base), StackFile(own.stack, own.config, {}, {}))
+    with enter(alice, "dev-alice") as door:
+        assert door.url.startswith("https://dev-alice.airflow.localhost")
+        api = AirflowApi(door, login["username"], login["password"])
+        api.log_in()
+        api.wait_for_dag("example_sales_report")
+        run_id = api.trigger("example_sales_report")
+        assert api.wait_for_run("example_sales_report", run_id)["state"] == "success"
+    assert sql(base, f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{ROLE}'") == [ROLE]
+    administrator = view.secret("postgresql", "administrator")["password"]
+    held = [one for one in base.objects() if one["metadata"].get("namespace") in {NAMESPACE, "dev-databases"}]
+    assert {"Secret", "Pod"} <= {one["kind"] for one in held}
+    for one in held:
+        values = [*(one.get("data") or {}).values()]
+        assert administrator not in json.dumps(one, default=str)
+        assert all(administrator not in _decoded(value) for value in values)
+
+    code, output = done(base, "up", "--name=bob")
+    assert code == 1
+    assert "Taken: alice 40, together 40. This one needs 40, which makes 80. Nothing was created." in output
+
+    now = datetime.now(UTC)
+    assert dev.sweep(on(base), base.progress)
+    assert left_of_it(base), "it was swept before its time"
+    monkeypatch.setattr(dev, "_now", lambda: now + timedelta(hours=2))
+    assert dev.sweep(on(base), base.progress)
+    assert left_of_it(base) == {}
+    assert dev.sweep(on(base), base.progress), "a second time finds nothing to do"
+
+    assert state_of(base) == state
+    assert uids(base, "airflow-main") | uids(base, "postgresql") == pods
+    assert base.up().changed == 0
+
+
+def _decoded(value: str) -> str:
+    import base64
+
+    try:
+        return base64.b64decode(value).decode(errors="replace")
+    except ValueError:
+        return value
+
+
+@pytest.mark.long
+def test_what_was_killed_on_its_way_up_or_down_is_mended_by_the_next_command(base: Platform) -> None:
+    up = command(base, "up", "--name=alice")
+    core = client.CoreV1Api(base.api_client())
+    wait_until(
+        lambda: NAMESPACE in {one.metadata.name for one in core.list_namespace().items} or up.poll() is not None,
+        180,
+        "its namespace is there",
+    )
+    os.killpg(up.pid, signal.SIGKILL)
+    up.wait()
+    code, output = done(base, "up", "--name=alice")
+    assert code == 0, output
+    assert sql(base, f"SELECT rolname FROM pg_roles WHERE rolname = '{ROLE}'") == [ROLE]
+
+    down = command(base, "down", "--name=alice")
+    apps = client.AppsV1Api(base.api_client())
+    wait_until(
+        lambda: len(apps.list_namespaced_deployment(NAMESPACE).items) < 4 or down.poll() is not None,
+        180,
+        "it is on its way down",
+    )
+    os.killpg(down.pid, signal.SIGKILL)
+    down.wait()
+    code, output = done(base, "down", "--name=alice")
+    assert code == 0, output
+    assert left_of_it(base) == {}
