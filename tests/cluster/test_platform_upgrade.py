@@ -15,7 +15,7 @@ from tests.cluster.looks import pods_of, wait_until
 from tests.cluster.platform import Platform
 from tests.cluster.test_platform_database import Server
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
 PARTS = ("scheduler", "dag-processor", "triggerer")
 ROLE = "airflow_main"
 # Appended to the image's own recipe: its Airflow then wants these revisions, too.
@@ -85,6 +85,7 @@ class Upgrades:
 
 @pytest.fixture(scope="module")
 def upgrades(platform: Platform) -> Iterator[Upgrades]:
+    platform.up()  # what a test before wanted may still be there
     made = Upgrades(platform)
     yield made
     made.restore()
@@ -139,7 +140,6 @@ def test_a_migration_that_fails_leaves_schema_and_parts_as_they_were(upgrades: U
         assert api.wait_for_run("says_much", run_id)["state"] == "success"
 
 
-@pytest.mark.long
 def test_a_migration_that_fails_half_way_names_the_backup_and_the_next_one_goes_on(
     upgrades: Upgrades, platform: Platform, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -159,7 +159,6 @@ def test_a_migration_that_fails_half_way_names_the_backup_and_the_next_one_goes_
     assert upgrades.replicas() == dict.fromkeys(PARTS, 1)
 
 
-@pytest.mark.long
 def test_an_image_older_than_the_schema_is_refused_before_anything_stops(
     upgrades: Upgrades, platform: Platform
 ) -> None:
