@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
-from pulumi_kubernetes.core.v1 import ProbeArgsDict
+from pulumi_kubernetes.core.v1 import EnvVarArgsDict, ProbeArgsDict
 
 from components.network import DNS, Egress, deny_by_default, policy, to_pods
 from components.versions import version_label
@@ -52,6 +52,23 @@ exec psql --quiet --no-psqlrc --host=127.0.0.1 --username={ADMINISTRATOR} --set=
 ALTER ROLE {ADMINISTRATOR} PASSWORD :'password';
 SQL
 """
+
+
+PASSWORD = "PGPASSWORD"  # noqa: S105 (a name)
+
+
+def client_env(
+    host: pulumi.Input[str], port: int, user: str, database: str, password: EnvVarArgsDict
+) -> list[EnvVarArgsDict]:
+    """What PostgreSQL's client programs read; ``password`` is the variable ``PASSWORD``, from a Secret."""
+    return [
+        {"name": "PGHOST", "value": host},
+        {"name": "PGPORT", "value": str(port)},
+        {"name": "PGUSER", "value": user},
+        {"name": "PGDATABASE", "value": database},
+        {"name": "PGCONNECT_TIMEOUT", "value": "10"},
+        password,
+    ]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from components.airflow.access import account_metadata
 from components.airflow.args import AirflowArgs, DatabaseServer, SharedServer
 from components.airflow.configuration import script
 from components.airflow.secrets import Secrets, database_of, role_of
-from components.postgresql import CLIENT_LABEL
+from components.postgresql import CLIENT_LABEL, PASSWORD, client_env
 from components.versions import AIRFLOW
 from components.workload import (
     RETRY_FAILED,
@@ -100,14 +100,13 @@ def _bootstrap(
                 image=database.client_image,
                 command=command,
                 resources=Resources(cpu="50m", memory="64Mi", cpu_limit="1", memory_limit="256Mi"),
-                env=[
-                    {"name": "PGHOST", "value": database.host},
-                    {"name": "PGPORT", "value": str(database.port)},
-                    {"name": "PGUSER", "value": database.administrator},
-                    {"name": "PGDATABASE", "value": "postgres"},
-                    {"name": "PGCONNECT_TIMEOUT", "value": "10"},
-                    secret_env("PGPASSWORD", database.administrator_secret, "password"),
-                ],
+                env=client_env(
+                    database.host,
+                    database.port,
+                    database.administrator,
+                    "postgres",
+                    secret_env(PASSWORD, database.administrator_secret, "password"),
+                ),
                 mounts=[
                     Mount(config_volume("sql", files.metadata.name), "/run/bootstrap"),
                     Mount(secret_volume("role", role_secret.metadata.name), "/run/secrets/role"),

@@ -9,6 +9,7 @@ import pulumi_kubernetes as kubernetes
 from components.airflow.configuration import script
 from components.airflow.pods import Blueprint
 from components.airflow.secrets import database_of, role_of
+from components.postgresql import PASSWORD, client_env
 from components.workload import (
     RETRY_FAILED,
     Container,
@@ -62,14 +63,13 @@ def export_database(
         image=args.database.client_image,
         command=["pg_dump", "--format=custom", f"--file={FILE}"],
         resources=args.sizing.job,
-        env=[
-            {"name": "PGHOST", "value": args.database.host},
-            {"name": "PGPORT", "value": str(args.database.port)},
-            {"name": "PGUSER", "value": role_of(name)},
-            {"name": "PGDATABASE", "value": database_of(name)},
-            {"name": "PGCONNECT_TIMEOUT", "value": "10"},
-            secret_env("PGPASSWORD", SECRET, "password"),
-        ],
+        env=client_env(
+            args.database.host,
+            args.database.port,
+            role_of(name),
+            database_of(name),
+            secret_env(PASSWORD, SECRET, "password"),
+        ),
         mounts=[_SPACE, scratch("export-tmp", "/tmp")],
     )
     pod = blueprint.component_pod(

@@ -17,6 +17,7 @@ from components.airflow.configuration import HOME, script
 from components.airflow.jobs import Jobs, job_pod
 from components.airflow.pods import Blueprint
 from components.airflow.secrets import DATABASE_SECRET, PASSWORD_KEY, database_of, role_of
+from components.postgresql import PASSWORD, client_env
 from components.workload import Container, Mount, claim_spec, config_volume, metadata, scratch, secret_env
 
 PARTS: Final = ("scheduler", "dag-processor", "triggerer")
@@ -91,14 +92,13 @@ def migrate_schema(
         image=args.database.client_image,
         command=["bash", "-c", _DUMP],
         resources=args.sizing.job,
-        env=[
-            {"name": "PGHOST", "value": args.database.host},
-            {"name": "PGPORT", "value": str(args.database.port)},
-            {"name": "PGUSER", "value": role_of(name)},
-            {"name": "PGDATABASE", "value": database_of(name)},
-            {"name": "PGCONNECT_TIMEOUT", "value": "10"},
-            secret_env("PGPASSWORD", DATABASE_SECRET, PASSWORD_KEY),
-        ],
+        env=client_env(
+            args.database.host,
+            args.database.port,
+            role_of(name),
+            database_of(name),
+            secret_env(PASSWORD, DATABASE_SECRET, PASSWORD_KEY),
+        ),
         mounts=[space, scratch("dump-tmp", "/tmp")],
         restart_policy="Always",
     )
