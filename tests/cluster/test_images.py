@@ -1,6 +1,7 @@
 """The images that the testbed builds keep the contract of the official ones, as far as the platform leans on it."""
 
 import json
+import shutil
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 from testbed.images import REPO, Image
 from testbed.images.buildah import Buildah, buildah
 from testbed.images.dags import dags_image
-from testbed.images.recipes import AIRFLOW_BASE, POSTGRES, ensure_stored, image
+from testbed.images.recipes import AIRFLOW_BASE, POSTGRES, PREFIX, ensure_stored, image
+from testbed.images.wheels import wheels
 from testbed.progress import Failure, Progress
 
 pytestmark = pytest.mark.cluster
@@ -25,11 +27,11 @@ class Container:
 
     def __init__(self, builder: Buildah, made: Image) -> None:
         ensure_stored(builder, made)
-        self._builder = builder
+        self.builder = builder
         self.name = builder.run("from", "--pull=never", made.reference).split()[-1]
 
     def run(self, user: str, *command: str) -> str:
-        return self._builder.run("run", "--isolation", "chroot", "--user", user, self.name, "--", *command)
+        return self.builder.run("run", "--isolation", "chroot", "--user", user, self.name, "--", *command)
 
 
 def config_of(made: Image) -> dict[str, Any]:
@@ -99,6 +101,34 @@ def test_any_user_id_in_group_0_can_run_airflow_and_read_the_dags(airflow: Conta
 def test_the_requirements_of_the_dags_are_installed(airflow: Container) -> None:
     code = "from stdnum import ean; print(ean.is_valid('4006381333931'))"
     assert airflow.run("50000:0", "python", "-c", code).split() == ["True"]
+
+
+def test_a_changed_lock_reaches_the_image(airflow: Container, tmp_path: Path) -> None:
+    builder = airflow.builder
+    folder = tmp_path / "dags-image"
+    shutil.copytree(REPO / "dags-image", folder)
+    arguments = {
+        "BASE_IMAGE": image(Progress(), AIRFLOW_BASE).reference,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": "/wheels",
+    }
+    wheel_folder = wheels(Progress(), REPO / "dags-image/requirements.lock")
+    reference = f"{PREFIX}/lock-test:1"
+
+    def installed() -> str:
+        builder.build(folder / "Dockerfile", folder, reference, arguments, [f"{wheel_folder}:/wheels:ro"])
+        name = builder.run("from", "--pull=never", reference).split()[-1]
+        code = "import importlib.util as u; print(u.find_spec('stdnum') is not None)"
+        said = builder.run("run", "--isolation", "chroot", name, "--", "python", "-c", code)
+        builder.run("rm", name)
+        return said.split()[-1]
+
+    try:
+        assert installed() == "True"
+        (folder / "requirements.lock").write_text("# no package any more\n")
+        assert installed() == "False"
+    finally:
+        builder.forget([reference])
 
 
 def test_airflow_is_compiled_so_that_no_task_pod_pays_for_it(airflow: Container) -> None:

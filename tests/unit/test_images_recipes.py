@@ -65,6 +65,20 @@ def test_every_recipe_has_a_containerfile_that_ends_as_a_user_other_than_root() 
         assert users[-1].split(":")[0] not in ("0", "root")
 
 
+@pytest.mark.parametrize("file", ["dags-image/Dockerfile", "testbed/images/airflow/Containerfile"])
+def test_no_layer_of_packages_is_kept_when_the_lock_has_changed(file: str) -> None:
+    # Buildah takes a layer from its cache by its words, whatever lies in its mounts; by what was copied before it.
+    stages = re.split(r"^FROM ", (REPO / file).read_text(), flags=re.MULTILINE)[1:]
+    assert stages
+    for stage in stages:
+        steps = re.split(r"\n(?=[A-Z])", stage)
+        copied = [number for number, step in enumerate(steps) if re.match(r"COPY .*requirements\.lock ", step)]
+        installs = [number for number, step in enumerate(steps) if step.startswith("RUN") and re.search("wheel", step)]
+        assert installs
+        assert copied
+        assert copied[0] < installs[0]
+
+
 def test_a_package_that_is_not_pinned_is_named(tmp_path: Path) -> None:
     requirements = tmp_path / "requirements.in"
     requirements.write_text("alpha==1.2\n")
