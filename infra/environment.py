@@ -35,7 +35,7 @@ from infra.google_cloud import GoogleCloud, Home
 from infra.ingress import lead_by_base, lead_to_airflows, way_in_of
 from infra.instances import AdministeredInstance
 from infra.logs import ship_logs
-from infra.metrics import statsd_of, watch
+from infra.metrics import Surroundings, statsd_of, watch
 from infra.network import airflow_network, cluster_network
 from infra.operations import operation_args
 from infra.previews import preview_access
@@ -101,7 +101,7 @@ def deploy(settings: Settings, environment: str) -> None:
     connections = connection_budgets(settings)
     nodes = _component_nodes(settings)
     routes = None if cluster.base else way_in_of(settings, google, images, checksum_key, network, nodes, priority, opts)
-    ship_logs(settings, images, checksum_key, network, priority, opts)
+    shipper = ship_logs(settings, images, checksum_key, network, priority, opts)
     airflows: dict[str, Airflow] = {}
     for asked in settings.airflows:
         secrets = settings.secrets.get(asked.name, ProvidedSecrets())
@@ -154,7 +154,15 @@ def deploy(settings: Settings, environment: str) -> None:
         airflows[asked.name] = airflow
         escrowed[_fernet_key(asked)] = airflow.fernet_key
     lead_to_airflows(routes, settings, airflows)
-    watch(settings, environment, airflows, routes, images, checksum_key, network, nodes, priority, opts)
+    watch(
+        settings,
+        environment,
+        airflows,
+        Surroundings(routes, shipper, network, nodes, priority),
+        images,
+        checksum_key,
+        opts,
+    )
     if cluster.base:
         lead_by_base(settings, airflows, opts)
     retired = [asked for asked in settings.airflows if asked.state is AirflowState.RETIRED]

@@ -17,13 +17,13 @@ def ship_logs(
     network: ClusterNetwork | None,
     priority: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
-) -> None:
+) -> Shipper | None:
     """fluentd on every node, where the settings ask for it."""
     logs = settings.logs
     if logs is None:
-        return
+        return None
     assert settings.logs_password is not None  # the settings see to it
-    Shipper(
+    return Shipper(
         "logs",
         ShipperArgs(
             image=images.reference(IMAGE),

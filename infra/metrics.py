@@ -1,6 +1,7 @@
 """From settings to what watches an environment."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import pulumi
@@ -9,6 +10,8 @@ from components.airflow import Airflow
 from components.airflow.args import Statsd
 from components.ingress import Backend, Routes
 from components.ingress.configuration import NAMESPACE as INGRESS
+from components.logs import Shipper
+from components.logs.shipper import NAMESPACE as LOGS
 from components.metrics import NAMESPACE, Metrics, MetricsArgs, Receiver, Retention
 from components.metrics.alertmanager import SECRETS
 from components.metrics.args import GRAFANA_PORT
@@ -23,6 +26,17 @@ from infra.settings.metrics import AlertRoute, MailRoute, PagerdutyRoute, SlackR
 PAGERDUTY = "events.pagerduty.com"
 GRAFANA = "grafana"
 SLACK = "hooks.slack.com"
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What is measured beside the Airflows where it is there, and where what measures may run and connect to."""
+
+    routes: Routes | None
+    shipper: Shipper | None
+    network: ClusterNetwork | None
+    nodes: Nodes | None
+    priority: pulumi.Input[str]
 
 
 def statsd_of(settings: Settings, images: ImageSource) -> Statsd | None:
@@ -43,12 +57,9 @@ def watch(
     settings: Settings,
     environment: str,
     airflows: Mapping[str, Airflow],
-    routes: Routes | None,
+    around: Surroundings,
     images: ImageSource,
     checksum_key: pulumi.Output[str],
-    network: ClusterNetwork | None,
-    nodes: Nodes | None,
-    priority: pulumi.Output[str],
     opts: pulumi.ResourceOptions,
 ) -> None:
     """Makes what watches the environment, where it is asked for."""
@@ -58,8 +69,10 @@ def watch(
     active = [airflow.name for airflow in settings.airflows if airflow.state is AirflowState.ACTIVE]
     namespaces: dict[str, pulumi.Input[str]] = {f"airflow-{name}": airflows[name].namespace for name in active}
     namespaces |= {name: name for name in asked.namespaces}
-    if routes:
-        namespaces[INGRESS] = routes.controller.namespace
+    if around.routes:
+        namespaces[INGRESS] = around.routes.controller.namespace
+    if around.shipper:
+        namespaces[LOGS] = around.shipper.namespace
     address = beside(GRAFANA, settings) if asked.grafana else None
     secrets = {name: value.get_secret_value() for name, value in settings.alert_secrets.items()}
     metrics = Metrics(
@@ -77,16 +90,16 @@ def watch(
             interval_seconds=asked.interval_seconds,
             series_limit=asked.series_limit,
             receivers=tuple(_receiver(route, secrets.get(route.name)) for route in asked.routes),
-            network=network,
-            nodes=nodes,
-            priority=priority,
+            network=around.network,
+            nodes=around.nodes,
+            priority=around.priority,
             protect=not settings.ephemeral,
         ),
         opts,
     )
     if metrics.grafana:
         backend = Backend(metrics.namespace, GRAFANA, GRAFANA_PORT, [metrics.grafana])
-        lead_beside(routes, settings, GRAFANA, backend, websockets=True)
+        lead_beside(around.routes, settings, GRAFANA, backend, websockets=True)
 
 
 def _receiver(route: AlertRoute, secret: str | None) -> Receiver:

@@ -13,7 +13,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.core.v1 import EnvVarArgsDict, ProbeArgsDict
 
-from components.network import DNS, ClusterNetwork, deny_by_default, policy, server
+from components.ingress.labels import METRICS_READERS
+from components.network import DNS, ClusterNetwork, deny_by_default, policy, ports, server
 from components.versions import version_label
 from components.workload import (
     Container,
@@ -140,6 +141,9 @@ class Shipper(pulumi.ComponentResource):
             self.namespace,
             {"match_labels": selector(name, "fluentd", "fluentd")},
             child,
+            ingress=[
+                {"from_": [{"namespace_selector": {"match_labels": METRICS_READERS}}], "ports": ports(METRICS_PORT)}
+            ],
             egress=[DNS, network.host(*server(url))],
         )
         return deny_by_default(f"{name}-network-default-deny", self.namespace, self, [allowed])

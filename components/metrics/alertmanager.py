@@ -9,35 +9,20 @@ from typing import Any
 import pulumi
 import pulumi_kubernetes as kubernetes
 import yaml
-from pulumi_kubernetes.core.v1 import ProbeArgsDict
 
 from components.metrics.access import account
-from components.metrics.args import ALERTMANAGER_PORT, NAMESPACE, MetricsArgs, Receiver
-from components.versions import version_label
-from components.workload import (
-    OWNER,
-    Container,
-    Mount,
-    Pod,
-    Resources,
-    checksum,
-    claim_spec,
-    config_volume,
-    labels,
-    metadata,
-    pod_template,
-    secret_volume,
-    selector,
-)
+from components.metrics.args import ALERTMANAGER_PORT, MetricsArgs, Receiver
+from components.metrics.server import Server, kept, run_server, serve
+from components.workload import Mount, Resources, checksum, config_volume, metadata, secret_volume
 
 PART = "alertmanager"
 CONFIG = "alertmanager.yml"
 FOLDER = "/etc/alertmanager"
+DATA = "/alertmanager"
 SECRETS = "/run/secrets/receivers"
 SECRET = "receivers"  # noqa: S105 (a name)
 NOBODY = "nobody"
 REPEAT_HOURS = 4
-_UID = 65534  # of the image
 
 
 def alertmanager_yml(receivers: Sequence[Receiver]) -> str:
@@ -90,69 +75,33 @@ def run_alertmanager(
     secret = kubernetes.core.v1.Secret(
         f"{name}-{PART}-receivers", metadata=metadata(SECRET, namespace), string_data=given, opts=opts
     )
-    who = account(name, PART, namespace, parent)
-    chosen = selector(NAMESPACE, PART, NAMESPACE)
-    version = version_label(args.alertmanager_image)
-    ready: ProbeArgsDict = {"http_get": {"path": "/-/ready", "port": ALERTMANAGER_PORT}, "timeout_seconds": 5}
-    healthy: ProbeArgsDict = {"http_get": {"path": "/-/healthy", "port": ALERTMANAGER_PORT}, "timeout_seconds": 5}
-    pod = Pod(
-        labels=labels(NAMESPACE, PART, version, NAMESPACE),
-        service_account=who.metadata.name,
-        user=_UID,
-        group=_UID,
-        nodes=args.nodes,
-        priority=args.priority,
+    server = Server(
+        part=PART,
+        image=args.alertmanager_image,
+        user=65534,  # of the image
+        args=[
+            f"--config.file={FOLDER}/{CONFIG}",
+            f"--storage.path={DATA}",
+            f"--web.listen-address=:{ALERTMANAGER_PORT}",
+            # One alone: it would look for others otherwise.
+            "--cluster.listen-address=",
+        ],
+        resources=Resources(cpu="10m", memory="32Mi", cpu_limit="500m", memory_limit="128Mi"),
+        mounts=[
+            Mount(config_volume("config", PART), FOLDER),
+            Mount(secret_volume("receivers", SECRET), SECRETS),
+            kept(DATA),
+        ],
+        ports={"metrics": ALERTMANAGER_PORT},
+        ready=("/-/ready", ALERTMANAGER_PORT),
+        healthy=("/-/healthy", ALERTMANAGER_PORT),
+        starts_within=60,
         checksums={
             "config": checksum(args.checksum_key, text),
             "receivers": checksum(args.checksum_key, *given.values()),
         },
-        containers=[
-            Container(
-                name=PART,
-                image=args.alertmanager_image,
-                args=[
-                    f"--config.file={FOLDER}/{CONFIG}",
-                    "--storage.path=/alertmanager",
-                    f"--web.listen-address=:{ALERTMANAGER_PORT}",
-                    # One alone: it would look for others otherwise.
-                    "--cluster.listen-address=",
-                ],
-                resources=Resources(cpu="10m", memory="32Mi", cpu_limit="500m", memory_limit="128Mi"),
-                mounts=[
-                    Mount(config_volume("config", PART), FOLDER),
-                    Mount(secret_volume("receivers", SECRET), SECRETS),
-                    Mount({"name": "data"}, "/alertmanager", read_only=False, claimed=True),
-                ],
-                ports={"metrics": ALERTMANAGER_PORT},
-                startup_probe={**ready, "period_seconds": 1, "failure_threshold": 60},
-                readiness_probe={**ready, "period_seconds": 10},
-                liveness_probe={**healthy, "period_seconds": 30, "failure_threshold": 3},
-            )
-        ],
+        volume="1Gi",
     )
-    server = kubernetes.apps.v1.StatefulSet(
-        f"{name}-{PART}",
-        metadata=metadata(PART, namespace),
-        spec={
-            "service_name": PART,
-            "replicas": 1,
-            "selector": {"match_labels": chosen},
-            "template": pod_template(pod),
-            "volume_claim_templates": [
-                {
-                    "metadata": {"name": "data", "labels": dict(OWNER)},
-                    "spec": claim_spec("1Gi", "ReadWriteOnce", args.retention.storage_class),
-                }
-            ],
-        },
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[config, secret, *depends_on]),
-    )
-    return kubernetes.core.v1.Service(
-        f"{name}-{PART}-service",
-        metadata=metadata(PART, namespace),
-        spec={
-            "selector": chosen,
-            "ports": [{"name": "http", "port": ALERTMANAGER_PORT, "target_port": "metrics"}],
-        },
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[server]),
-    )
+    who = account(name, PART, namespace, parent).metadata.name
+    running = run_server(name, server, args, namespace, who, parent, [config, secret, *depends_on])
+    return serve(name, server, namespace, parent, running)

@@ -9,27 +9,14 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 import yaml
-from pulumi_kubernetes.core.v1 import ConfigMapVolumeSourceArgsDict, ProbeArgsDict
+from pulumi_kubernetes.core.v1 import ConfigMapVolumeSourceArgsDict
 
 from components.metrics.access import account
-from components.metrics.args import GRAFANA_PORT, NAMESPACE, PROMETHEUS_PORT, MetricsArgs
+from components.metrics.args import GRAFANA_PORT, PROMETHEUS_PORT, MetricsArgs
 from components.metrics.dashboards import DASHBOARDS, dashboard_json
 from components.metrics.dashboards.panels import SOURCE
-from components.versions import version_label
-from components.workload import (
-    Container,
-    Mount,
-    Pod,
-    Resources,
-    checksum,
-    config_volume,
-    labels,
-    metadata,
-    pod_template,
-    scratch,
-    secret_volume,
-    selector,
-)
+from components.metrics.server import Server, run_server, serve
+from components.workload import Mount, Resources, checksum, config_volume, metadata, scratch, secret_volume
 
 PART = "grafana"
 USER = "admin"
@@ -38,7 +25,7 @@ FOLDER = "Airflow"
 HOME = "airflow-glance"
 _SECRETS = "/run/secrets/grafana"
 _DASHBOARDS = "/etc/grafana/dashboards"
-_UID = 472  # of the image
+_HEALTH = ("/api/health", GRAFANA_PORT)
 
 
 def provisioning(interval_seconds: int) -> dict[str, str]:
@@ -100,10 +87,6 @@ def run_grafana(
         )
         for what, files in (("provisioning", told), ("dashboards", pages))
     ]
-    who = account(name, PART, namespace, parent)
-    chosen = selector(NAMESPACE, PART, NAMESPACE)
-    version = version_label(image)
-    healthy: ProbeArgsDict = {"http_get": {"path": "/api/health", "port": GRAFANA_PORT}, "timeout_seconds": 5}
     settings = {
         "GF_SECURITY_ADMIN_USER": USER,
         "GF_SECURITY_ADMIN_PASSWORD__FILE": f"{_SECRETS}/password",
@@ -120,55 +103,32 @@ def run_grafana(
     }
     if args.grafana_url:
         settings["GF_SERVER_ROOT_URL"] = args.grafana_url
-    pod = Pod(
-        labels=labels(NAMESPACE, PART, version, NAMESPACE),
-        service_account=who.metadata.name,
-        user=_UID,
-        group=_UID,
-        nodes=args.nodes,
-        priority=args.priority,
+    server = Server(
+        part=PART,
+        image=image,
+        user=472,  # of the image
+        env=[{"name": key, "value": value} for key, value in settings.items()],
+        resources=Resources(cpu="20m", memory="128Mi", cpu_limit="1", memory_limit="512Mi"),
+        mounts=[
+            _file("provisioning", "datasources"),
+            _file("provisioning", "dashboards"),
+            Mount(config_volume("pages", f"{PART}-dashboards"), _DASHBOARDS),
+            Mount(secret_volume("admin", SECRET), _SECRETS),
+            scratch("data", "/var/lib/grafana"),
+            scratch("tmp", "/tmp"),
+        ],
+        ports={"metrics": GRAFANA_PORT},
+        ready=_HEALTH,
+        healthy=_HEALTH,
+        starts_within=180,
         checksums={
             "files": checksum(args.checksum_key, *told.values(), *pages.values()),
             "admin": checksum(args.checksum_key, password),
         },
-        containers=[
-            Container(
-                name=PART,
-                image=image,
-                resources=Resources(cpu="20m", memory="128Mi", cpu_limit="1", memory_limit="512Mi"),
-                env=[{"name": key, "value": value} for key, value in settings.items()],
-                mounts=[
-                    _file("provisioning", "datasources"),
-                    _file("provisioning", "dashboards"),
-                    Mount(config_volume("pages", f"{PART}-dashboards"), _DASHBOARDS),
-                    Mount(secret_volume("admin", SECRET), _SECRETS),
-                    scratch("data", "/var/lib/grafana"),
-                    scratch("tmp", "/tmp"),
-                ],
-                ports={"metrics": GRAFANA_PORT},
-                startup_probe={**healthy, "period_seconds": 2, "failure_threshold": 90},
-                readiness_probe={**healthy, "period_seconds": 10},
-                liveness_probe={**healthy, "period_seconds": 30, "failure_threshold": 5},
-            )
-        ],
     )
-    deployment = kubernetes.apps.v1.Deployment(
-        f"{name}-{PART}",
-        metadata=metadata(PART, namespace),
-        spec={
-            "replicas": 1,
-            "revision_history_limit": 3,
-            "selector": {"match_labels": chosen},
-            "template": pod_template(pod),
-        },
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[secret, *made, *depends_on]),
-    )
-    return kubernetes.core.v1.Service(
-        f"{name}-{PART}-service",
-        metadata=metadata(PART, namespace),
-        spec={"selector": chosen, "ports": [{"name": "http", "port": GRAFANA_PORT, "target_port": "metrics"}]},
-        opts=pulumi.ResourceOptions(parent=parent, depends_on=[deployment]),
-    )
+    who = account(name, PART, namespace, parent).metadata.name
+    running = run_server(name, server, args, namespace, who, parent, [secret, *made, *depends_on])
+    return serve(name, server, namespace, parent, running)
 
 
 def _file(config: str, kind: str) -> Mount:

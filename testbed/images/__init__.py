@@ -36,18 +36,21 @@ MODULES = {
         "remove_all_sd,enable_kubernetes_sd",
         "building Prometheus (about 4 minutes)",
     ),
+    "pgbouncer-exporter": Module("pgbouncerexporter", "github.com/prometheus-community/pgbouncer_exporter"),
+    "kube-state-metrics": Module(
+        "statemetrics", "k8s.io/kube-state-metrics/v2", title="building kube-state-metrics (about 3 minutes)"
+    ),
 }
 """Images of the platform that hold one such program and nothing else."""
 
 
 def build_images(progress: Progress, version: str, repo: Path = REPO, names: Collection[str] = ()) -> dict[str, Image]:
     """The DAG image as ``airflow-dags``, tagged ``version``, and of the platform's images ``names`` those that this
-    machine makes, each by its name; images that share a recipe are one image."""
+    machine makes, each by its name."""
     recipes = {name: recipe for name in sorted(names) if (recipe := recipe_of(name))}
-    made = {recipe.name: image(progress, recipe) for recipe in recipes.values()}
     return {
         DAGS: dags_image(progress, repo, version),
-        **{name: made[recipe.name] for name, recipe in recipes.items()},
+        **{name: image(progress, recipe) for name, recipe in recipes.items()},
         **{name: _of_module(progress, name) for name in sorted(MODULES.keys() & set(names))},
     }
 

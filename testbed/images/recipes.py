@@ -97,14 +97,12 @@ POSTGRES = Recipe(
 GIT_SERVER = Recipe("git-server", ("git", "openssh-server"))
 REDIS = Recipe("redis", ("redis-server", "redis-tools"), hooks=_as_user_999("redis", "/data"))
 RABBITMQ = Recipe("rabbitmq", ("rabbitmq-server",), hooks=_as_user_999("rabbitmq", "/var/lib/rabbitmq"))
-PGBOUNCER = Recipe("pgbouncer", ("pgbouncer", "python3-prometheus-client", "python3-psycopg2"))
+PGBOUNCER = Recipe("pgbouncer", ("pgbouncer", "python3"))
 GIT_SYNC = Recipe("git-sync", ("ca-certificates", "git", "openssh-client"), program=Program("git-sync"))
 NGINX_INGRESS = Recipe("nginx-ingress", ("nginx", "python3"))
 ALERTMANAGER = Recipe("alertmanager", ("prometheus-alertmanager",))
 _ALL = (AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER, GIT_SYNC, NGINX_INGRESS, ALERTMANAGER)
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
-SHARED = {"pgbouncer-exporter": PGBOUNCER.name}
-"""Images of the platform that are in another one's here: image -> recipe."""
 
 
 def recipe_of(image_name: str) -> Recipe | None:
@@ -112,7 +110,7 @@ def recipe_of(image_name: str) -> Recipe | None:
 
     None where it can't: there is no recipe, or the program that the recipe needs is not on PATH.
     """
-    recipe = RECIPES.get(SHARED.get(image_name, image_name))
+    recipe = RECIPES.get(image_name)
     return recipe if recipe and (recipe.program is None or recipe.program.there) else None
 
 

@@ -85,7 +85,7 @@ def test_pgbouncer_shows_its_metrics(pooled: Platform) -> None:
     # From its own pod: nothing of the Airflow may connect to this port.
     fetch = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9127/metrics').read().decode())"
     said = run_in(pooled, "pgbouncer", ["python3", "-c", fetch])
-    assert "pgbouncer_up 1.0" in said
+    assert "\npgbouncer_up 1\n" in said
     assert 'pgbouncer_pools_client_active_connections{database="airflow_main",user="airflow_main"}' in said
 
 

@@ -18,8 +18,10 @@ from tests.cluster.looks import wait_until
 from tests.cluster.platform import Platform
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
-HERE = {"statsd", "kubelet", "prometheus"}
+HERE = {"statsd", "kubelet", "prometheus", "pgbouncer", "kube-state-metrics"}
 """Sources of metrics that run on the testbed; the others are held against recorded samples (tests/unit)."""
+PARTS = {"prometheus", "alertmanager", "state", "statsd"}
+"""What runs for the metrics alone: Grafana can't be had here."""
 MOST_SERIES = 600
 """Of an Airflow with the tests' own handful of DAGs."""
 MOST_MEMORY = 400 * 2**20
@@ -38,10 +40,11 @@ def watched(config: dict[str, Any]) -> None:
         "retentionDays": 1,
         "retentionGib": 1,
         "intervalSeconds": 15,
-        "kubeState": False,
         "grafana": False,
         "routes": [ROUTE],
     }
+    # Sources of their own.
+    config["airflows"][0] |= {"pooler": {"enabled": True}, "quota": {"cpu": "8", "memory": "16Gi", "pods": 50}}
 
 
 @pytest.fixture(scope="module")
@@ -100,10 +103,7 @@ def test_an_airflow_has_few_series_and_everything_that_is_found_answers(measured
     wait_until(lambda: not ask(measured, "up == 0"), 60, "every target answers")
     found = {(one["metric"]["job"], one["metric"].get("component")) for one in ask(measured, "up")}
     assert found == {
-        ("pods", "statsd"),
-        ("pods", "prometheus"),
-        ("pods", "alertmanager"),
-        ("pods", "controller"),
+        *(("pods", part) for part in {*PARTS, "controller", "pgbouncer"}),
         ("nodes-metrics", None),
         ("nodes-metrics-cadvisor", None),
     }
@@ -114,7 +114,7 @@ def test_what_watches_takes_little(measured: Platform) -> None:
     parts = {
         pod: memory for (namespace, pod), memory in used.items() if namespace == "metrics" or pod.startswith("statsd-")
     }
-    assert len(parts) == 3
+    assert len(parts) == len(PARTS), parts
     assert sum(parts.values()) < MOST_MEMORY, parts
 
 

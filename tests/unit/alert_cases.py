@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 
 Series = Mapping[str, str]
 MAIN = {"airflow": "main"}
+AIRFLOW = 'airflow="main"'
+POOL = 'airflow="main", name="airflow_main"'
+DELAY = 'airflow="main", dag_id="sales", quantile="0.9"'
 UP = 'up{job="pods", namespace="airflow-main", airflow="main", pod="statsd-1", container="statsd", component="statsd"}'
 RUNS = 'airflow_executor_running_tasks{airflow="main", executor="KubernetesExecutor"}'
 WAITS = 'airflow_executor_queued_tasks{airflow="main", executor="KubernetesExecutor"}'
@@ -32,17 +35,22 @@ class Case:
     calm: tuple[Series, ...] = field(default_factory=tuple)
 
 
+def figures(labels: str, **values: str) -> Series:
+    """Series of several metrics with the same labels."""
+    return {f"{metric}{{{labels}}}": value for metric, value in values.items()}
+
+
 CASES = (
     Case(
         "AirflowSchedulerDown",
-        {'airflow_scheduler_heartbeat{airflow="main", type="counter"}': "0+6x10 60x10"},
+        figures('airflow="main", type="counter"', airflow_scheduler_heartbeat="0+6x10 60x10"),
         "7m",
         MAIN,
         "No scheduler of Airflow main has given a sign of life for 90 seconds: no task starts",
         calm=(
-            {'airflow_scheduler_heartbeat{airflow="main", type="counter"}': "0+6x20"},
+            figures('airflow="main", type="counter"', airflow_scheduler_heartbeat="0+6x20"),
             # The exporter began anew: the counter is at 0 again, and grows.
-            {'airflow_scheduler_heartbeat{airflow="main", type="counter"}': "0+6x10 0+6x10"},
+            figures('airflow="main", type="counter"', airflow_scheduler_heartbeat="0+6x10 0+6x10"),
             # One of two schedulers is away.
             {
                 'airflow_scheduler_heartbeat{airflow="main", type="counter", pod="a"}': "0+6x20",
@@ -60,32 +68,32 @@ CASES = (
     ),
     Case(
         "AirflowDagProcessorDown",
-        {'airflow_dag_processor_heartbeat{airflow="main"}': "0+6x4 24x20"},
+        figures(AIRFLOW, airflow_dag_processor_heartbeat="0+6x4 24x20"),
         "8m",
         MAIN,
         "No dag-processor of Airflow main has given a sign of life for 5 minutes: DAGs grow old",
         calm=(
-            {'airflow_dag_processor_heartbeat{airflow="main"}': "0+6x20"},
-            {'airflow_dag_processor_heartbeat{airflow="main"}': "0+6x12 72x3 72+6x10"},
+            figures(AIRFLOW, airflow_dag_processor_heartbeat="0+6x20"),
+            figures(AIRFLOW, airflow_dag_processor_heartbeat="0+6x12 72x3 72+6x10"),
         ),
     ),
     Case(
         "AirflowTriggererDown",
-        {'airflow_triggerer_heartbeat{airflow="main"}': "0+6x4 24x20"},
+        figures(AIRFLOW, airflow_triggerer_heartbeat="0+6x4 24x20"),
         "8m",
         MAIN,
         "No triggerer of Airflow main has given a sign of life for 5 minutes: deferred tasks wait",
-        calm=({'airflow_triggerer_heartbeat{airflow="main"}': "0+6x20"},),
+        calm=(figures(AIRFLOW, airflow_triggerer_heartbeat="0+6x20"),),
     ),
     Case(
         "AirflowExecutorFull",
-        {'airflow_executor_open_slots{airflow="main", executor="KubernetesExecutor"}': "0x40"},
+        figures('airflow="main", executor="KubernetesExecutor"', airflow_executor_open_slots="0x40"),
         "16m",
         {"airflow": "main", "executor": "KubernetesExecutor"},
         "The KubernetesExecutor of Airflow main has had no free slot for 15 minutes",
         calm=(
-            {'airflow_executor_open_slots{airflow="main", executor="KubernetesExecutor"}': "1x40"},
-            {'airflow_executor_open_slots{airflow="main", executor="KubernetesExecutor"}': "0x20 2 0x20"},
+            figures('airflow="main", executor="KubernetesExecutor"', airflow_executor_open_slots="1x40"),
+            figures('airflow="main", executor="KubernetesExecutor"', airflow_executor_open_slots="0x20 2 0x20"),
         ),
     ),
     Case(
@@ -98,41 +106,38 @@ CASES = (
     ),
     Case(
         "AirflowImportErrors",
-        {'airflow_dag_processing_import_errors{airflow="main"}': "2x30"},
+        figures(AIRFLOW, airflow_dag_processing_import_errors="2x30"),
         "11m",
         MAIN,
         "2 DAG files of Airflow main can't be imported",
         calm=(
-            {'airflow_dag_processing_import_errors{airflow="main"}': "0x30"},
+            figures(AIRFLOW, airflow_dag_processing_import_errors="0x30"),
             # One file was written in two steps.
-            {'airflow_dag_processing_import_errors{airflow="main"}': "1x6 0x24"},
+            figures(AIRFLOW, airflow_dag_processing_import_errors="1x6 0x24"),
         ),
     ),
     Case(
         "AirflowTasksFailing",
-        {
-            'airflow_ti_failures{airflow="main"}': "0+1x120",
-            'airflow_ti_successes{airflow="main"}': "0+3x120",
-        },
+        figures(AIRFLOW, airflow_ti_failures="0+1x120", airflow_ti_successes="0+3x120"),
         "50m",
         MAIN,
         "25% of the tasks of Airflow main have failed in half an hour",
         calm=(
-            {'airflow_ti_failures{airflow="main"}': "0+1x120", 'airflow_ti_successes{airflow="main"}': "0+30x120"},
+            figures(AIRFLOW, airflow_ti_failures="0+1x120", airflow_ti_successes="0+30x120"),
             # Few tasks, and one that fails: no ratio to speak of.
-            {'airflow_ti_failures{airflow="main"}': "0x60 1x60", 'airflow_ti_successes{airflow="main"}': "0x120"},
+            figures(AIRFLOW, airflow_ti_failures="0x60 1x60", airflow_ti_successes="0x120"),
         ),
     ),
     Case(
         "AirflowScheduleDelayed",
-        {'airflow_dagrun_schedule_delay{airflow="main", dag_id="sales", quantile="0.9"}': "400x30"},
+        figures(DELAY, airflow_dagrun_schedule_delay="400x30"),
         "11m",
         MAIN,
         "DAG runs of Airflow main begin 6m 40s late",
         calm=(
-            {'airflow_dagrun_schedule_delay{airflow="main", dag_id="sales", quantile="0.9"}': "20x30"},
+            figures(DELAY, airflow_dagrun_schedule_delay="20x30"),
             # Nothing ran lately.
-            {'airflow_dagrun_schedule_delay{airflow="main", dag_id="sales", quantile="0.9"}': " ".join(["NaN"] * 30)},
+            figures(DELAY, airflow_dagrun_schedule_delay=" ".join(["NaN"] * 30)),
         ),
     ),
     Case(
@@ -154,52 +159,41 @@ CASES = (
     ),
     Case(
         "DatabaseConnectionsHigh",
-        {
-            'pgbouncer_databases_current_connections{airflow="main", name="airflow_main"}': "18x30",
-            'pgbouncer_databases_max_connections{airflow="main", name="airflow_main"}': "20x30",
-        },
+        figures(POOL, pgbouncer_databases_current_connections="18x30", pgbouncer_databases_max_connections="20x30"),
         "11m",
         MAIN,
         "PgBouncer of Airflow main uses 90% of its connections",
         calm=(
-            {
-                'pgbouncer_databases_current_connections{airflow="main", name="airflow_main"}': "10x30",
-                'pgbouncer_databases_max_connections{airflow="main", name="airflow_main"}': "20x30",
-            },
+            figures(POOL, pgbouncer_databases_current_connections="10x30", pgbouncer_databases_max_connections="20x30"),
             # Its own console has no limit.
-            {
-                'pgbouncer_databases_current_connections{airflow="main", name="pgbouncer"}': "1x30",
-                'pgbouncer_databases_max_connections{airflow="main", name="pgbouncer"}': "0x30",
-            },
+            figures(
+                'airflow="main", name="pgbouncer"',
+                pgbouncer_databases_current_connections="1x30",
+                pgbouncer_databases_max_connections="0x30",
+            ),
         ),
     ),
     Case(
         "DatabaseClientsWaiting",
-        {'pgbouncer_pools_client_maxwait_seconds{airflow="main", database="airflow_main"}': "45x10"},
+        figures('airflow="main", database="airflow_main"', pgbouncer_pools_client_maxwait_seconds="45x10"),
         "3m",
         MAIN,
         "Parts of Airflow main have waited 45 seconds for a database connection",
-        calm=({'pgbouncer_pools_client_maxwait_seconds{airflow="main", database="airflow_main"}': "1x10"},),
+        calm=(figures('airflow="main", database="airflow_main"', pgbouncer_pools_client_maxwait_seconds="1x10"),),
     ),
     Case(
         "VolumeFillingUp",
-        {
-            f"kubelet_volume_stats_available_bytes{{{VOLUME}}}": "10x40",
-            f"kubelet_volume_stats_capacity_bytes{{{VOLUME}}}": "100x40",
-        },
+        figures(VOLUME, kubelet_volume_stats_available_bytes="10x40", kubelet_volume_stats_capacity_bytes="100x40"),
         "16m",
         {"airflow": "main", "namespace": "airflow-main", "persistentvolumeclaim": "logs"},
         "The volume logs in airflow-main has 10% left",
         calm=(
-            {
-                f"kubelet_volume_stats_available_bytes{{{VOLUME}}}": "20x40",
-                f"kubelet_volume_stats_capacity_bytes{{{VOLUME}}}": "100x40",
-            },
+            figures(VOLUME, kubelet_volume_stats_available_bytes="20x40", kubelet_volume_stats_capacity_bytes="100x40"),
         ),
     ),
     Case(
         "ElasticsearchRed",
-        {'elasticsearch_cluster_health_status{cluster="logs", color="red"}': "1x10"},
+        figures('cluster="logs", color="red"', elasticsearch_cluster_health_status="1x10"),
         "3m",
         {"cluster": "logs"},
         "Elasticsearch logs is red: some logs can be neither written nor read",
@@ -212,48 +206,43 @@ CASES = (
     ),
     Case(
         "LogsBehind",
-        {'fluentd_output_status_buffer_available_space_ratio{namespace="logging", pod="fluentd-1"}': "12x30"},
+        figures('namespace="logging", pod="fluentd-1"', fluentd_output_status_buffer_available_space_ratio="12x30"),
         "11m",
         {"namespace": "logging", "pod": "fluentd-1"},
         "The log buffer of fluentd-1 is 12% free: logs arrive late, and will be lost when it is full",
-        calm=({'fluentd_output_status_buffer_available_space_ratio{namespace="logging", pod="fluentd-1"}': "95x30"},),
+        calm=(
+            figures('namespace="logging", pod="fluentd-1"', fluentd_output_status_buffer_available_space_ratio="95x30"),
+        ),
     ),
     Case(
         "CertificateExpires",
-        {f"certmanager_certificate_expiration_timestamp_seconds{{{CERTIFICATE}}}": f"{10 * DAY}x200"},
+        figures(CERTIFICATE, certmanager_certificate_expiration_timestamp_seconds=f"{10 * DAY}x200"),
         "61m",
         {"namespace": "ingress", "name": "tls"},
         "The certificate tls in ingress has 9d 22h 59m 0s left",
-        calm=({f"certmanager_certificate_expiration_timestamp_seconds{{{CERTIFICATE}}}": f"{30 * DAY}x200"},),
+        calm=(figures(CERTIFICATE, certmanager_certificate_expiration_timestamp_seconds=f"{30 * DAY}x200"),),
     ),
     Case(
         "UpkeepNotRunning",
-        {
-            f"kube_cronjob_status_last_successful_time{{{CRON}}}": f"{-2 * DAY}x200",
-            f"kube_cronjob_spec_suspend{{{CRON}}}": "0x200",
-        },
+        figures(CRON, kube_cronjob_status_last_successful_time=f"{-2 * DAY}x200", kube_cronjob_spec_suspend="0x200"),
         "61m",
         {"airflow": "main", "namespace": "airflow-main", "cronjob": "db-clean"},
         "airflow-main/db-clean has not succeeded for 2d 1h 1m 0s",
         calm=(
-            {
-                f"kube_cronjob_status_last_successful_time{{{CRON}}}": "0x200",
-                f"kube_cronjob_spec_suspend{{{CRON}}}": "0x200",
-            },
+            figures(CRON, kube_cronjob_status_last_successful_time="0x200", kube_cronjob_spec_suspend="0x200"),
             # At rest for maintenance.
-            {
-                f"kube_cronjob_status_last_successful_time{{{CRON}}}": f"{-2 * DAY}x200",
-                f"kube_cronjob_spec_suspend{{{CRON}}}": "1x200",
-            },
+            figures(
+                CRON, kube_cronjob_status_last_successful_time=f"{-2 * DAY}x200", kube_cronjob_spec_suspend="1x200"
+            ),
         ),
     ),
     Case(
         "PodCrashLooping",
-        {f"kube_pod_container_status_restarts_total{{{POD}}}": "0+1x60"},
+        figures(POD, kube_pod_container_status_restarts_total="0+1x60"),
         "25m",
         {"airflow": "main", "namespace": "airflow-main", "pod": "scheduler-1", "container": "scheduler"},
         "scheduler in airflow-main/scheduler-1 ends again and again",
-        calm=({f"kube_pod_container_status_restarts_total{{{POD}}}": "0x20 1x40"},),
+        calm=(figures(POD, kube_pod_container_status_restarts_total="0x20 1x40"),),
     ),
     Case(
         "QuotaNearLimit",

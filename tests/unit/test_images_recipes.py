@@ -8,7 +8,7 @@ import pytest
 
 from components.versions import IMAGES
 from testbed.build import key_of
-from testbed.images import REPO
+from testbed.images import MODULES, REPO
 from testbed.images.buildah import GIB, buildah, need_space
 from testbed.images.programs import Program
 from testbed.images.recipes import AIRFLOW_BASE, GIT_SYNC, RECIPES, pinned_version, recipe_of
@@ -165,5 +165,7 @@ def test_a_program_with_an_installation_around_it_comes_whole_and_a_link_to_it_i
 
 
 def test_the_recipes_stand_for_images_that_the_platform_has() -> None:
-    assert recipe_of("pgbouncer-exporter") is RECIPES["pgbouncer"]
+    assert recipe_of("pgbouncer-exporter") is None  # a Go module's program
+    assert not MODULES.keys() & RECIPES.keys()
+    assert MODULES.keys() <= IMAGES.keys()
     assert {name for name, recipe in RECIPES.items() if recipe.program} <= IMAGES.keys()

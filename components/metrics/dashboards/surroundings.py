@@ -40,7 +40,12 @@ DATABASE = Dashboard(
             "Transactions",
             "By the second.",
             "ops",
-            [Query(f"sum by (airflow) (rate(pgbouncer_stats_sql_transactions_pooled_total{{{A}}}[$__rate_interval]))")],
+            [
+                Query(
+                    "sum by (airflow) "
+                    f"(rate(pgbouncer_stats_totals_sql_transactions_pooled_total{{{A}}}[$__rate_interval]))"
+                )
+            ],
             "pgbouncer",
         ),
         Panel(
