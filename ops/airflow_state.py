@@ -36,8 +36,8 @@ def airflow_problems(chosen: Target, view: ClusterView) -> list[str]:
 def import_problems(namespace: str, errors: dict[str, str]) -> list[str]:
     """The lines for the DAG files that do not import: ``errors`` by file."""
     lines = [
-        f"{namespace}: the DAG file {file} does not import: {error}. Mend: correct it (`make dags-test` finds such "
-        "errors first); the DAGs of all other files go on"
+        f"{namespace}: the DAG file {file} does not import: {error}. Its DAGs start nothing until it does; those of "
+        "all other files go on. Mend: correct it (`make dags-test` finds such errors first)"
         for file, error in sorted(errors.items())[:SHOWN_FILES]
     ]
     more = len(errors) - len(lines)

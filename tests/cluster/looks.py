@@ -90,11 +90,11 @@ def pod_logs(platform: Platform) -> dict[str, str]:
     return logs
 
 
-def run_in(platform: Platform, part: str, command: list[str]) -> str:
+def run_in(platform: Platform, part: str, command: list[str], namespace: str = "airflow-main") -> str:
     """What ``command`` prints in a part's pod; a Failure with it where it fails. A part is a Deployment, or else named
     with its kind: ``statefulset/worker-default``."""
     workload = part if "/" in part else f"deployment/{part}"
-    kubectl = [platform.cluster.kubectl, f"--kubeconfig={platform.cluster.kubeconfig}", "--namespace=airflow-main"]
+    kubectl = [platform.cluster.kubectl, f"--kubeconfig={platform.cluster.kubeconfig}", f"--namespace={namespace}"]
     return run([*kubectl, "exec", workload, "--", *command])
 
 

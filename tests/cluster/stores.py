@@ -1,9 +1,10 @@
 """What DAGs are delivered from, as pods: a git server over ssh, and an object store."""
 
+import base64
 import os
 import socket
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -80,10 +81,9 @@ class Stores:
         self.platform.cluster.load_image(git.archive)
         self.platform.cluster.load_image(archive)
         api = self.platform.api_client()
-        keys = {"host": self._host_key, "authorized": self._client_public}
         for manifest in (
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-            _named("Secret", "git-keys", stringData=keys),
+            _named("Secret", "git-keys", stringData=self._server_keys()),
             *_server("git", git.reference, GIT_PORT, (), [("git-keys", "/keys")]),
             *_server("store", store, STORE_PORT, (f"0.0.0.0:{STORE_PORT}", STORE_URL, BUCKET), []),
         ):
@@ -104,6 +104,52 @@ class Stores:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=5) as connection:
             return connection.recv(4) == b"SSH-"
         return False
+
+    def _server_keys(self) -> dict[str, str]:
+        return {"host": self._host_key, "authorized": self._client_public}
+
+    def change_keys(self, **changed: str) -> None:
+        """Have the server use another ``host`` key or ``authorized`` one; with nothing named, its own again.
+
+        Returns when its pod sees them; a host key counts from the next :meth:`restart` on.
+        """
+        held = {**self._server_keys(), **changed}
+        data = {key: base64.b64encode(value.encode()).decode() for key, value in held.items()}
+        client.CoreV1Api(self.platform.api_client()).patch_namespaced_secret("git-keys", NAMESPACE, {"data": data})
+        for key, value in held.items():
+            wait_until(
+                lambda key=key, value=value: self._in_server("cat", f"/keys/{key}") == value, 150, f"{key} is seen"
+            )
+
+    @contextmanager
+    def unreachable(self) -> Iterator[None]:
+        """Have nobody answer for as long as the block lasts."""
+        core = client.CoreV1Api(self.platform.api_client())
+
+        def select(app: str) -> None:
+            core.patch_namespaced_service("git", NAMESPACE, {"spec": {"selector": {"app": app}}})
+
+        select("nobody")
+        try:
+            yield
+        finally:
+            select("git")
+
+    def restart(self) -> None:
+        """Have the ssh server start anew; its repository stays."""
+        core = client.CoreV1Api(self.platform.api_client())
+
+        def started() -> int:
+            statuses = core.read_namespaced_pod_status("git", NAMESPACE).status.container_statuses or []
+            return next((one.restart_count for one in statuses if one.name == "git" and one.ready), -1)
+
+        before = started()
+        self._in_server("sh", "-c", "kill 1")
+        wait_until(lambda: started() > before, 90, "the git server is back")
+
+    def _in_server(self, *command: str) -> str:
+        kubectl = [self.platform.cluster.kubectl, f"--kubeconfig={self.platform.cluster.kubeconfig}"]
+        return run([*kubectl, f"--namespace={NAMESPACE}", "exec", "git", "--container=git", "--", *command])
 
     def stop(self) -> None:
         """Remove both."""

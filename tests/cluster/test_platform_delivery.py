@@ -7,12 +7,13 @@ from urllib.parse import quote
 
 import pytest
 
+from components.airflow.git_sync import LINK, ROOT
 from ops.airflow_api import AirflowApi
 from testbed.images.recipes import recipe_of
 from testbed.object_store import BUCKET
-from tests.cluster.looks import wait_until
+from tests.cluster.looks import run_in, wait_until
 from tests.cluster.platform import Platform
-from tests.cluster.stores import STORE_URL, Stores
+from tests.cluster.stores import STORE_URL, Stores, key_pair
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
 AIRFLOW = "delivery"
@@ -46,6 +47,30 @@ def synced_pod():
 
 synced()
 synced_pod()
+"""
+HALTS = """
+import time
+
+from airflow.sdk import Variable, dag, task
+
+
+@dag(schedule=None)
+def halts():
+    @task
+    def first():
+        for _ in range(300):
+            if Variable.get("go_on", default=None):
+                break
+            time.sleep(1)
+
+    @task
+    def second():
+        print("it goes on")
+
+    first() >> second()
+
+
+halts()
 """
 
 
@@ -164,11 +189,41 @@ def says(api: AirflowApi, dag_id: str) -> str:
     return line.split()[-1]
 
 
-def is_seen(api: AirflowApi, word: str) -> None:
-    """The dag-processor sees a push of ``word`` in time."""
+def is_seen(platform: Platform, api: AirflowApi, word: str) -> None:
+    """A push of ``word`` is seen in time by the dag-processor, and by the scheduler, whose copy is another one."""
     began = time.monotonic()
     wait_until(lambda: api.get("/dags/synced")["description"] == word, SEEN_SECONDS, f"the push of {word} is seen")
-    print(f"git-sync: a push was seen after {time.monotonic() - began:.1f} s, looked for every {PERIOD} s")
+    parsed = time.monotonic()
+    left = max(1.0, SEEN_SECONDS - (parsed - began))
+    wait_until(lambda: word in copied(platform), left, f"the scheduler has the push of {word}")
+    took = time.monotonic() - began
+    print(f"git-sync: a push was parsed after {parsed - began:.1f} s, and in the scheduler's copy after {took:.1f} s")
+
+
+def copied(platform: Platform) -> str:
+    """What the tasks of the LocalExecutor import."""
+    words = f"{ROOT}/{LINK}/dags/shared/words.py"
+    return run_in(platform, "scheduler", ["cat", words], f"airflow-{AIRFLOW}")
+
+
+def states(api: AirflowApi, run_id: str) -> dict[str, str | None]:
+    return {task["task_id"]: task["state"] for task in api.tasks("halts", run_id)}
+
+
+def status_says(platform: Platform, text: str, seconds: float = 90) -> None:
+    heard: list[str] = []
+
+    def says_it() -> bool:
+        said, _ = platform.command("status").communicate(timeout=120)
+        heard[:] = [line for line in said.splitlines() if "wrong:" in line]
+        return any(text in line for line in heard)
+
+    began = time.monotonic()
+    try:
+        wait_until(says_it, seconds, f"make status says {text!r}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it said {heard}") from None
+    print(f"make status said {text!r} after {time.monotonic() - began:.0f} s")
 
 
 WITH_PODS = {"executor": ["LocalExecutor", "KubernetesExecutor"]}
@@ -187,6 +242,64 @@ def test_git_sync_over_ssh_brings_a_push_in_time_to_the_scheduler_and_to_tasks_i
         assert says(api, "synced") == "three"
         assert says(api, "synced_pod") == "three"
         synced(stores, "four")
-        is_seen(api, "four")
+        is_seen(platform, api, "four")
         assert says(api, "synced") == "four"
         assert says(api, "synced_pod") == "four"
+
+
+@git_sync
+def test_a_file_that_breaks_halts_its_own_dags_until_it_is_mended_and_all_others_go_on(
+    platform: Platform, stores: Stores
+) -> None:
+    file = stores.dags / "halts.py"
+
+    def push(word: str, text: str | None) -> None:
+        stores.check_out("main")
+        file.unlink(missing_ok=True) if text is None else file.write_text(text)
+        synced(stores, word)
+        is_seen(platform, api, word)
+
+    with platform.airflow(AIRFLOW) as api:
+        push("good", HALTS)
+        api.wait_for_dag("halts")
+        run_id = api.trigger("halts")
+        wait_until(lambda: states(api, run_id)["first"] == "running", 60, "its first task runs")
+        push("bad", HALTS + "\ndef (:\n")
+        status_says(platform, "the DAG file halts.py does not import: SyntaxError")
+        assert api.get("/dags/halts")["is_stale"]
+        # The task that runs ends well; what comes after it waits for the file, and nothing fails.
+        api.post("/variables", {"key": "go_on", "value": "yes"})
+        wait_until(lambda: states(api, run_id)["first"] == "success", 60, "the task that ran ends")
+        assert says(api, "synced") == "bad"
+        assert states(api, run_id) == {"first": "success", "second": None}
+        assert api.run("halts", run_id)["state"] == "running"
+        push("mended", HALTS)
+        assert api.wait_for_run("halts", run_id)["state"] == "success"
+        assert {task["try_number"] for task in api.tasks("halts", run_id)} == {1}
+        push("none", None)
+
+
+@git_sync
+def test_a_repository_that_gives_nothing_new_is_explained_and_dags_that_are_there_go_on(
+    platform: Platform, stores: Stores
+) -> None:
+    with platform.airflow(AIRFLOW) as api:
+        stores.push(":live")
+        status_says(platform, "the repository has no live. Mend: correct ref in airflows.delivery.dags.git")
+        assert says(api, "synced") == "none"
+        stores.push("main:live")
+
+        stores.change_keys(authorized=key_pair()[1])
+        status_says(platform, "the server refuses the ssh key. Mend:")
+        stores.change_keys(host=key_pair()[0])
+        stores.restart()
+        status_says(platform, "the server's key is none of those that are known. Mend: compare knownHosts")
+        assert says(api, "synced") == "none"
+        stores.change_keys()
+        stores.restart()
+
+        with stores.unreachable():
+            status_says(platform, "the server can't be reached. Mend:")
+            assert says(api, "synced") == "none"
+        synced(stores, "seven")
+        wait_until(lambda: api.get("/dags/synced")["description"] == "seven", 330, "git-sync has found back")

@@ -82,6 +82,7 @@ def test_a_git_bundle_is_judged_by_its_latest_look() -> None:
 def test_files_that_do_not_import_are_named_a_hundred_of_them_are_counted() -> None:
     (line,) = import_problems("airflow-main", {"broken.py": "SyntaxError: invalid syntax"})
     assert "broken.py does not import: SyntaxError" in line
+    assert "start nothing until it does" in line
     assert "Mend:" in line
     lines = import_problems("airflow-main", {f"{number}.py": "x" for number in range(100)})
     assert len(lines) == SHOWN_FILES + 1
