@@ -61,9 +61,10 @@ class GitSync:
     ``repository`` is reached over https, or over ssh if its address begins otherwise; then only the keys in
     ``known_hosts`` are accepted, so without any none is. ``stale_worktree_seconds`` is how long an earlier commit's
     files stay, ``max_failures`` how many looks may fail in a row until git-sync exits and is started anew (-1: any
-    number), ``ca_certificates`` (PEM) who vouches for an https server in place of the public authorities that the image
-    knows, ``volume_size`` the most that a copy may take of a node's disk. With ``plugins``, a folder in the
-    repository, every component has a copy, because all of them load plugins.
+    number; its pod is not ready from then until a look goes well), ``ca_certificates`` (PEM) who vouches for an https
+    server in place of the public authorities that the image knows, ``volume_size`` the most that a copy may take of a
+    node's disk. With ``plugins``, a folder in the repository, every component has a copy, because all of them load
+    plugins.
     """
 
     image: str
@@ -78,7 +79,7 @@ class GitSync:
     plugins: str | None = None
     period_seconds: int = 30
     stale_worktree_seconds: int = 600
-    max_failures: int = 10
+    max_failures: int = -1
     volume_size: str = "1Gi"
 
     @property

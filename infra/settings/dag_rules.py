@@ -90,6 +90,11 @@ def _git_sync_problems(name: str, dags: GitSyncDags, secrets: ProvidedSecrets) -
     key = secrets.github_app_key
     if dags.plugins is not None:
         yield from _path_problems(f"{where}.plugins", dags.plugins)
+        if dags.max_failures >= 0:
+            yield (
+                f"{where}.maxFailures: with plugins git-sync is in the api-servers' pods, too. They answer nobody "
+                "while it starts anew and the repository can't be read, and running tasks fail. Remove it"
+            )
     if dags.ca_certificates is not None:
         yield from _ca_problems(f"{where}.caCertificates", dags)
     if dags.github_app is None:

@@ -85,8 +85,9 @@ class GitSyncDags(AirflowImage):
     stale_worktree_seconds: Annotated[int, Field(ge=0, le=7 * 86400)] | None = None
     """How long an earlier commit's files stay for who has them open: tasks of workers and of the LocalExecutor. None:
     as long as the longest task of a worker; 6 hours with the LocalExecutor; else 10 minutes."""
-    max_failures: Annotated[int, Field(ge=-1, le=10_000)] = 10
-    """Looks in a row that may fail until git-sync is restarted, which shows on its pod; -1: any number."""
+    max_failures: Annotated[int, Field(ge=-1, le=10_000)] = -1
+    """Looks in a row that may fail until git-sync starts anew; -1: any number. Until it has found back after that, its
+    pod is not ready."""
     volume_size: Quantity = "1Gi"
     """The most that a pod's copy of the repository may take of its node's disk."""
 

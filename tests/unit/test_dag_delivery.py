@@ -110,6 +110,10 @@ def test_the_dag_processor_starts_after_the_first_copy_is_there(public: Recordin
     assert "readinessProbe" not in sidecar
 
 
+def test_a_repository_that_is_away_never_ends_git_sync_which_would_make_its_pod_unready(public: Recording) -> None:
+    assert "--max-failures=-1" in syncs(public)["main-dag-processor"]["args"]
+
+
 def test_a_tasks_pod_makes_one_copy_and_nothing_in_it_goes_on_beside_the_task(public: Recording) -> None:
     container = syncs(public)["main-config:task"]
     assert "--one-time" in container["args"]
@@ -159,11 +163,11 @@ def test_a_run_that_began_under_one_delivery_finds_its_dags_under_another(public
 
 def test_how_often_and_how_patiently_it_looks_is_a_setting() -> None:
     def change(tree: Tree) -> None:
-        first(tree)["dags"].update(periodSeconds=7, staleWorktreeSeconds=3600, maxFailures=-1, volumeSize="3Gi")
+        first(tree)["dags"].update(periodSeconds=7, staleWorktreeSeconds=3600, maxFailures=20, volumeSize="3Gi")
 
     recorded = deployed("dev", change)
     flags = syncs(recorded)["main-dag-processor"]["args"]
-    assert {"--period=7s", "--stale-worktree-timeout=3600s", "--max-failures=-1"} <= set(flags)
+    assert {"--period=7s", "--stale-worktree-timeout=3600s", "--max-failures=20"} <= set(flags)
     for name in ("main-dag-processor", "main-config:task"):
         volumes = {volume["name"]: volume for volume in pods(recorded)[name]["volumes"]}
         assert volumes["git"]["emptyDir"] == {"sizeLimit": "3Gi"}, name

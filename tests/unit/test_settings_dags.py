@@ -52,6 +52,10 @@ def but(change: Callable[[Tree], object]) -> Callable[[Tree], object]:
         (lambda t: first(t)["dags"].update(caCertificates=openssh_key()), "caCertificates: holds a private key."),
         (but(lambda t: first(t)["dags"].update(caCertificates=CERTIFICATE)), "caCertificates: is for https. Over ssh,"),
         (
+            lambda t: first(t)["dags"].update(plugins="plugins", maxFailures=20),
+            "dags.maxFailures: with plugins git-sync is in the api-servers' pods, too",
+        ),
+        (
             lambda t: (first(t).update(executor="CeleryExecutor"), first(t)["dags"].update(staleWorktreeSeconds=600)),
             "airflows.main.dags.staleWorktreeSeconds: 600 is less than the longest task of a worker, 21600",
         ),
