@@ -29,8 +29,8 @@ from infra.settings.ingress import GivenTls, SecretTls, SelfSignedTls
 from infra.settings.ingress_addresses import address_of, addresses, beside, flower_of, way_in
 
 IMAGE = "nginx-ingress"
-LOGIN_PATHS = ("/auth/login", "/auth/token")
-"""Where Airflow takes passwords: of people, and of API clients (the FAB auth manager's, under ``/auth``)."""
+LOGIN_PATHS = ("/auth/login", "/auth/token", "/auth/api/v1/security/login")
+"""Where Airflow takes passwords: of people, of API clients, and Flask-AppBuilder's own API (all under ``/auth``)."""
 _DAY = 24 * 3600
 
 

@@ -84,7 +84,8 @@ def test_paths_that_take_a_password_are_limited_and_no_others(local: Recording) 
     assert login["nginx.org/limit-req-rate"] == "60r/m"
     assert login["nginx.org/limit-req-reject-code"] == "429"
     (rule,) = local.one("Ingress", "route-main-login").inputs["spec"]["rules"]
-    assert [path["path"] for path in rule["http"]["paths"]] == ["/auth/login", "/auth/token"]
+    own = "/auth/api/v1/security/login"
+    assert [path["path"] for path in rule["http"]["paths"]] == ["/auth/login", "/auth/token", own]
     assert not [key for key in annotations(local, "route-main") if "limit" in key]
 
 
