@@ -14,6 +14,7 @@ from components.ingress import (
     Given,
     IngressArgs,
     IngressController,
+    Issued,
     Limit,
     Routes,
     SelfSigned,
@@ -25,7 +26,7 @@ from components.versions import ImageSource
 from components.workload import Nodes
 from infra.google_cloud import GoogleCloud
 from infra.settings import AirflowState, Ingress, Settings
-from infra.settings.ingress import GivenTls, SecretTls, SelfSignedTls
+from infra.settings.ingress import CertManagerTls, GivenTls, SecretTls, SelfSignedTls
 from infra.settings.ingress_addresses import address_of, addresses, beside, flower_of, way_in
 
 IMAGE = "nginx-ingress"
@@ -126,9 +127,9 @@ def lead_beside(
 def _tls(settings: Settings, ingress: Ingress) -> Tls:
     match ingress.tls:
         case SelfSignedTls(days=days):
-            # What the star covers is not named: one more Airflow needs no other certificate.
-            others = {one.host for one in addresses(settings).values() if one.host.partition(".")[2] != ingress.domain}
-            return SelfSigned([ingress.domain, f"*.{ingress.domain}", *sorted(others - {ingress.domain})], days)
+            return SelfSigned(_hosts(settings, ingress), days)
+        case CertManagerTls(issuer=issuer, issuer_kind=kind):
+            return Issued(_hosts(settings, ingress), issuer, kind)
         case SecretTls(name=name):
             return ExistingSecret(name)
         case GivenTls(certificate=certificate):
@@ -136,3 +137,9 @@ def _tls(settings: Settings, ingress: Ingress) -> Tls:
             return Given(certificate, pulumi.Output.secret(settings.ingress_key.get_secret_value()))
         case None:
             raise AssertionError("a way in has a certificate")
+
+
+def _hosts(settings: Settings, ingress: Ingress) -> list[str]:
+    """What a certificate is for. What the star covers is not named: one more Airflow needs no other certificate."""
+    others = {one.host for one in addresses(settings).values() if one.host.partition(".")[2] != ingress.domain}
+    return [ingress.domain, f"*.{ingress.domain}", *sorted(others - {ingress.domain})]

@@ -11,6 +11,7 @@ from ops.cron_state import CronState, cron_states, made_by, runs_of_cron_jobs
 from ops.reach import enter
 from ops.repositories import repository_problems
 from ops.target import Target
+from ops.way_in import way_in_problems
 
 MEBI = 2**20
 
@@ -38,6 +39,7 @@ def status(chosen: Target) -> bool:
     if pods:
         wrong += [*repository_problems(chosen, view, pods), *airflow_problems(chosen, view)]
         wrong += _stopped(chosen, view)
+        wrong += way_in_problems(chosen, view)
     else:
         wrong.append(f"nothing of the platform runs here. Mend: `make up STACK={chosen.name}`")
     for line in wrong:

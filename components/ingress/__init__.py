@@ -1,6 +1,6 @@
 """The way in: a controller, its certificate, and which host leads where."""
 
-from components.ingress.args import ExistingSecret, Exposure, Given, IngressArgs, SelfSigned, Tls
+from components.ingress.args import ExistingSecret, Exposure, Given, IngressArgs, Issued, SelfSigned, Tls
 from components.ingress.controller import IngressController
 from components.ingress.routes import Backend, Limit, Routes, SharedController
 
@@ -11,6 +11,7 @@ __all__ = [
     "Given",
     "IngressArgs",
     "IngressController",
+    "Issued",
     "Limit",
     "Routes",
     "SelfSigned",

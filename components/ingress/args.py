@@ -44,7 +44,16 @@ class ExistingSecret:
     name: str
 
 
-Tls = SelfSigned | Given | ExistingSecret
+@dataclass(frozen=True)
+class Issued:
+    """A certificate for ``hosts`` that cert-manager gets from ``issuer``, a ClusterIssuer or an Issuer, and renews."""
+
+    hosts: Sequence[str]
+    issuer: str
+    kind: str = "ClusterIssuer"
+
+
+Tls = SelfSigned | Given | ExistingSecret | Issued
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,14 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
+from pulumi_kubernetes.apiextensions import CustomResource
 
-from components.ingress.args import ExistingSecret, Given, IngressArgs, SelfSigned
+from components.ingress.args import ExistingSecret, Given, IngressArgs, Issued, SelfSigned
 from components.workload import metadata
 
 SECRET = "tls"  # noqa: S105 (a name)
+ISSUED_SECRET = "issued-tls"  # noqa: S105 (a name)
+"""Where cert-manager keeps a certificate: not the Secret that is ours, so that neither takes away the other's."""
 _DAY = 24
 AUTHORITY_HOURS = 10 * 365 * _DAY
 RENEWED_HOURS = 30 * _DAY
@@ -36,6 +39,8 @@ def make_certificate(
             return Certificate(SECRET, (_secret(name, certificate, key, namespace, parent),))
         case SelfSigned() as asked:
             return _self_signed(name, asked, namespace, parent)
+        case Issued() as asked:
+            return Certificate(ISSUED_SECRET, (_issued(name, asked, namespace, parent),))
 
 
 def _self_signed(name: str, asked: SelfSigned, namespace: pulumi.Output[str], parent: pulumi.Resource) -> Certificate:
@@ -71,6 +76,24 @@ def _self_signed(name: str, asked: SelfSigned, namespace: pulumi.Output[str], pa
     )
     secret = _secret(name, certificate.cert_pem, key.private_key_pem, namespace, parent)
     return Certificate(SECRET, (secret,), authority.cert_pem)
+
+
+def _issued(name: str, asked: Issued, namespace: pulumi.Output[str], parent: pulumi.Resource) -> CustomResource:
+    # https://cert-manager.io/docs/reference/api-docs/#cert-manager.io/v1.CertificateSpec
+    return CustomResource(
+        f"{name}-issued-certificate",
+        api_version="cert-manager.io/v1",
+        kind="Certificate",
+        # The controller does not start without it.
+        metadata=metadata(ISSUED_SECRET, namespace, annotations={"pulumi.com/waitFor": "condition=Ready"}),
+        spec={
+            "secretName": ISSUED_SECRET,
+            "dnsNames": list(asked.hosts),
+            "issuerRef": {"group": "cert-manager.io", "kind": asked.kind, "name": asked.issuer},
+            "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+        },
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
 
 
 def _secret(

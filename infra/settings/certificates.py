@@ -24,15 +24,17 @@ def certificate_problems(certificate: str, key: str | None, hosts: Mapping[str, 
         yield f"{WHERE}: has expired on {leaf.not_valid_after_utc:%Y-%m-%d}. Put a new one there, and its key"
     if leaf.not_valid_before_utc > now:
         yield f"{WHERE}: is not valid before {leaf.not_valid_before_utc:%Y-%m-%d}. Take one that is valid now"
-    names = _names(leaf)
-    for host, what in hosts.items():
-        if not any(_covers(name, host) for name in names):
-            yield (
-                f"{WHERE}: is for {', '.join(names) or 'no host'}, not for {host} ({what}). Get one with this host in "
-                "it, or change the host"
-            )
+    names = ", ".join(_names(leaf)) or "no host"
+    for host, what in hosts_not_in(leaf, hosts).items():
+        yield f"{WHERE}: is for {names}, not for {host} ({what}). Get one with this host in it, or change the host"
     if key is not None:
         yield from _key_problems(leaf, key)
+
+
+def hosts_not_in(leaf: x509.Certificate, hosts: Mapping[str, str]) -> dict[str, str]:
+    """Those of ``hosts`` that the certificate is not for."""
+    names = _names(leaf)
+    return {host: what for host, what in hosts.items() if not any(_covers(name, host) for name in names)}
 
 
 def _key_problems(leaf: x509.Certificate, key: str) -> Iterator[str]:

@@ -32,7 +32,16 @@ class SecretTls(SettingsModel):
     """In the namespace ``ingress``. The controller waits for it, and takes a new certificate when it changes."""
 
 
-Tls = Annotated[SelfSignedTls | GivenTls | SecretTls, Field(discriminator="kind")]
+class CertManagerTls(SettingsModel):
+    """A certificate that cert-manager gets from an issuer of yours and renews. Both are there already."""
+
+    kind: Literal["cert-manager"]
+    issuer: Annotated[str, StringConstraints(pattern=MOUNTABLE_NAME, max_length=253)]
+    issuer_kind: Literal["ClusterIssuer", "Issuer"] = "ClusterIssuer"
+    """An ``Issuer`` is one of the namespace ``ingress``."""
+
+
+Tls = Annotated[SelfSignedTls | GivenTls | SecretTls | CertManagerTls, Field(discriminator="kind")]
 
 
 class Ingress(SettingsModel):

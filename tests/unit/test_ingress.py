@@ -243,8 +243,10 @@ def test_an_airflow_with_an_address_of_its_own_is_found_there() -> None:
     assert "etl.example.com" in request["dnsNames"]
 
 
-def certificate(*hosts: str, days: int = 30, key: ec.EllipticCurvePrivateKey | None = None) -> tuple[str, str]:
-    """A certificate for ``hosts`` that ends in ``days``, and its key, both in PEM."""
+def certificate(
+    *hosts: str, days: int = 30, since: int = 60, key: ec.EllipticCurvePrivateKey | None = None
+) -> tuple[str, str]:
+    """A certificate for ``hosts`` that began ``since`` days ago and ends in ``days``, and its key, both in PEM."""
     own = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
     made = (
@@ -253,7 +255,7 @@ def certificate(*hosts: str, days: int = 30, key: ec.EllipticCurvePrivateKey | N
         .issuer_name(name)
         .public_key(own.public_key())
         .serial_number(1)
-        .not_valid_before(NOW - datetime.timedelta(days=60))
+        .not_valid_before(NOW - datetime.timedelta(days=since))
         .not_valid_after(NOW + datetime.timedelta(days=days))
         .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
         .sign(own, hashes.SHA256())
@@ -291,6 +293,25 @@ def test_a_secret_that_something_else_keeps_is_only_named() -> None:
     assert "ingress-tls" not in recorded.of("Secret")
 
 
+def test_cert_manager_is_asked_for_a_certificate_and_the_controller_waits_for_it() -> None:
+    recorded = deployed(change=way_in(tls={"kind": "cert-manager", "issuer": "letsencrypt"}))
+    asked = recorded.one("Certificate", "ingress-issued-certificate").inputs
+    assert asked["metadata"]["namespace"] == "ingress"
+    assert asked["metadata"]["annotations"] == {"pulumi.com/waitFor": "condition=Ready"}
+    assert asked["spec"]["issuerRef"] == {"group": "cert-manager.io", "kind": "ClusterIssuer", "name": "letsencrypt"}
+    assert asked["spec"]["dnsNames"] == ["airflow.localhost", "*.airflow.localhost"]
+    assert f"-wildcard-tls-secret=ingress/{asked['spec']['secretName']}" in _container(recorded)["args"]
+    # Else a change from a certificate of ours would delete cert-manager's Secret.
+    assert asked["spec"]["secretName"] != "tls"
+    assert not recorded.of("PrivateKey")
+
+
+def test_an_issuer_may_be_one_of_the_controllers_namespace() -> None:
+    tls = {"kind": "cert-manager", "issuer": "own", "issuerKind": "Issuer"}
+    asked = deployed(change=way_in(tls=tls)).one("Certificate", "ingress-issued-certificate").inputs
+    assert asked["spec"]["issuerRef"]["kind"] == "Issuer"
+
+
 MISTAKES: list[tuple[Callable[[Tree], object], str]] = [
     (given(EXPIRED), "ingress.tls.certificate: has expired on"),
     (given(ELSEWHERE), "is for *.example.com, not for main.airflow.localhost (airflows.main)"),
@@ -299,6 +320,7 @@ MISTAKES: list[tuple[Callable[[Tree], object], str]] = [
     (given(("-----BEGIN CERTIFICATE-----\nx", GOOD[1])), "ingress.tls.certificate: is no certificate in PEM"),
     (way_in(tls={"kind": "given", "certificate": GOOD[0]}), "ingressKey: the certificate of ingress.tls has no key"),
     (lambda t: t.update(ingressKey="x"), "ingressKey: is for a certificate of kind 'given'"),
+    (way_in(tls={"kind": "cert-manager", "issuer": "Let's Encrypt"}), "ingress.tls.issuer"),
     (two_teams(exposure="public"), "ingress.exposure: 'public' is a load balancer of Google's"),
     (way_in(dns={"zone": "z"}), "ingress.dns: is a zone of Cloud DNS"),
     (way_in(sourceRanges=["10.0.0.0/8"]), "ingress.sourceRanges: a load balancer keeps them"),

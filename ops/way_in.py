@@ -1,0 +1,59 @@
+"""What is wrong with the way in, for `make status`: its certificate."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+
+from components.ingress.certificates import ISSUED_SECRET, SECRET
+from components.ingress.configuration import NAMESPACE
+from infra.settings import Settings
+from infra.settings.certificates import hosts_not_in
+from infra.settings.ingress import CertManagerTls, GivenTls, SecretTls, Tls
+from infra.settings.ingress_addresses import addresses, way_in
+from ops.cluster_view import ClusterView
+from ops.target import Target
+from testbed.progress import Failure
+
+SOON = timedelta(days=14)
+"""Or a quarter of its time, for one that is short-lived."""
+
+
+def way_in_problems(chosen: Target, view: ClusterView) -> list[str]:
+    """A line for each thing that keeps people out, or will soon."""
+    return list(_certificate_problems(chosen.settings, view))
+
+
+def _certificate_problems(settings: Settings, view: ClusterView) -> Iterator[str]:
+    ingress = way_in(settings)
+    if ingress is None or settings.dev_stack is not None:  # a dev stack's certificate is its base's to look after
+        return
+    name, mend = _kept(ingress.tls)
+    where = f"Secret {NAMESPACE}/{name}"
+    try:
+        leaf = x509.load_pem_x509_certificates(view.secret(NAMESPACE, name)["tls.crt"].encode())[0]
+    except Failure as failure:
+        yield f"{where}: {failure}. It holds the certificate. Mend: {mend}"
+        return
+    except (KeyError, ValueError):
+        yield f"{where}: holds no certificate, and the way in does not start without one. Mend: {mend}"
+        return
+    ends, now = leaf.not_valid_after_utc, datetime.now(UTC)
+    if ends <= now + min(SOON, (ends - leaf.not_valid_before_utc) / 4):
+        said = "has expired" if ends <= now else "expires"
+        yield f"{where}: {said} on {ends:%Y-%m-%d}. Mend: {mend} (docs/ingress.md, Certificates)"
+    for host, what in hosts_not_in(leaf, {one.host: what for what, one in addresses(settings).items()}).items():
+        yield f"{where}: is not for {host} ({what}). Mend: get one that is, or change the host"
+
+
+def _kept(tls: Tls | None) -> tuple[str, str]:
+    """The Secret with the certificate, and what to do about it."""
+    match tls:
+        case SecretTls(name=name):
+            return name, "look at what keeps it"
+        case CertManagerTls():
+            return ISSUED_SECRET, f"kubectl -n {NAMESPACE} describe certificate {ISSUED_SECRET}"
+        case GivenTls():
+            return SECRET, "give a new one"
+        case _:
+            return SECRET, "bring the stack up"

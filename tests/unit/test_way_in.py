@@ -1,0 +1,79 @@
+"""What `make status` says of the way in's certificate."""
+
+import re
+import types
+from collections.abc import Callable
+from typing import cast
+
+import pytest
+
+from ops.cluster_view import ClusterView
+from ops.target import Target
+from ops.way_in import way_in_problems
+from testbed.progress import Failure
+from tests.unit.stack_files import Tree, changed, settings, stack_config
+from tests.unit.test_ingress import ELSEWHERE, EXPIRED, GOOD, certificate, way_in
+
+Kept = dict[str, dict[str, str]]
+
+
+def said(kept: Kept, change: Callable[[Tree], object] = lambda _: None) -> list[str]:
+    """Of the stack ``local`` with ``change``, where the namespace of the way in keeps these Secrets."""
+
+    def secret(_: str, name: str) -> dict[str, str]:
+        if name not in kept:
+            raise Failure("the cluster refused: 404 Not Found")
+        return kept[name]
+
+    on = types.SimpleNamespace(settings=settings(changed(stack_config("local"), change)))
+    return way_in_problems(cast("Target", on), cast("ClusterView", types.SimpleNamespace(secret=secret)))
+
+
+def one(pair: tuple[str, str], name: str = "tls") -> Kept:
+    return {name: {"tls.crt": pair[0], "tls.key": pair[1]}}
+
+
+def test_of_a_good_certificate_nothing_is_said() -> None:
+    assert said(one(GOOD)) == []
+
+
+def test_without_a_way_in_nothing_is_asked() -> None:
+    assert said({}, lambda tree: tree.pop("ingress")) == []
+
+
+@pytest.mark.parametrize(
+    ("kept", "expected"),
+    [
+        (one(EXPIRED), r"Secret ingress/tls: has expired on \d{4}-\d\d-\d\d\. Mend: bring the stack up"),
+        (
+            one(certificate("*.airflow.localhost", days=13)),
+            r"Secret ingress/tls: expires on .*Mend: bring the stack up",
+        ),
+        (one(ELSEWHERE), r"Secret ingress/tls: is not for main\.airflow\.localhost \(airflows\.main\)\. Mend: "),
+        ({}, r"Secret ingress/tls: the cluster refused: 404 Not Found\. It holds the certificate\. Mend: "),
+        ({"tls": {}}, r"Secret ingress/tls: holds no certificate, and the way in does not start without one"),
+        (one(("no certificate", "")), r"Secret ingress/tls: holds no certificate"),
+    ],
+)
+def test_what_is_wrong_with_it_is_said_with_the_mend(kept: Kept, expected: str) -> None:
+    (line,) = said(kept)
+    assert re.match(expected, line), line
+    assert "Mend: " in line
+
+
+@pytest.mark.parametrize(
+    ("tls", "secret", "mend"),
+    [
+        ({"kind": "secret", "name": "wildcard"}, "wildcard", "look at what keeps it"),
+        ({"kind": "cert-manager", "issuer": "own"}, "issued-tls", "kubectl -n ingress describe certificate issued-tls"),
+    ],
+)
+def test_it_is_looked_for_where_whoever_keeps_it_has_it(tls: Tree, secret: str, mend: str) -> None:
+    assert said(one(GOOD, secret), way_in(tls=tls)) == []
+    (line,) = said(one(EXPIRED, secret), way_in(tls=tls))
+    assert f"Mend: {mend}" in line
+
+
+def test_a_short_lived_certificate_is_not_always_about_to_end() -> None:
+    assert said(one(certificate("*.airflow.localhost", since=4, days=3))) == []
+    assert said(one(certificate("*.airflow.localhost", since=6, days=1))) != []
