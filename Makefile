@@ -88,7 +88,11 @@ dev-list dev-sweep:
 dev-down: .venv/ready ## Delete the dev stack NAME on BASE (dev), its database included
 dev-extend: .venv/ready ## Let the dev stack NAME on BASE (dev) live for TTL (8h) from now
 dev-down dev-extend:
-	@$(PYTHON) -m ops.dev $(@:dev-%=%) --base='$(or $(BASE),dev)' --name='$(NAME)' $(if $(TTL),--ttl='$(TTL)')
+	@$(PYTHON) -m ops.dev $(@:dev-%=%) --base='$(or $(BASE),dev)' --name='$(NAME)' $(if $(TTL),--ttl='$(TTL)') $(if $(IF_THERE),--if-there)
+
+.PHONY: dev-comment
+dev-comment: .venv/ready
+	@$(PYTHON) -m ops.dev_comment --base='$(or $(BASE),dev)' --name='$(NAME)' --number='$(NUMBER)'
 
 .PHONY: costs
 costs: .venv/ready ## What STACK costs a month by list prices

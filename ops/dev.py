@@ -2,7 +2,7 @@
 
 python -m ops.dev up --base=dev --name=alice --ttl=8h [--ref=branch]
 python -m ops.dev list|sweep --base=dev
-python -m ops.dev down|extend --base=dev --name=alice [--ttl=8h]
+python -m ops.dev down|extend --base=dev --name=alice [--ttl=8h] [--if-there]
 """
 
 import argparse
@@ -45,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--ttl", default="")
     parser.add_argument("--ref", default="", help="with up: a branch or tag for the DAGs")
     parser.add_argument("--owner", default="", help="with up: whose it is; default: git's user.email")
+    parser.add_argument("--if-there", action="store_true", help="with down: one that is not there is no mistake")
     parser.add_argument("--stacks", type=Path, default=STACKS, help="the folder with the stack files")
     chosen = parser.parse_args(arguments)
     progress = Progress()
@@ -69,6 +70,8 @@ def _run(chosen: argparse.Namespace, progress: Progress) -> int:
             up(base, template(chosen.stacks), asked, progress, keep_end=not chosen.ttl)
         case "list":
             print(listing(base.name, known_stacks(base, progress), _now()))
+        case "down" if chosen.if_there and known_stacks(base, progress).lacks(stack_of(base.name, name)):
+            print(f"There is no dev stack {name} on {base.name}.")
         case "down":
             down(base, name, progress)
         case "extend":

@@ -48,6 +48,10 @@ class DevStacks:
         """The one of that stack's name."""
         return next((lease for lease in self.leases if lease.stack == stack), None)
 
+    def lacks(self, stack: str) -> bool:
+        """Whether there is nothing of that name at all."""
+        return self.named(stack) is None and stack not in self.unclear
+
 
 def stack_of(base: str, name: str) -> str:
     """The stack of the dev stack ``name`` on ``base``."""

@@ -10,7 +10,7 @@ import re
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -47,8 +47,10 @@ class GitHub:
 
     def comment(self, number: int, report: Report) -> str:
         """Write ``report`` into the pull request ``number``, in place of the earlier one of its stack and kind."""
-        body = markdown(report)
-        begins = marker(report.stack, report.kind)
+        return self.say(number, marker(report.stack, report.kind), markdown(report))
+
+    def say(self, number: int, begins: str, body: str) -> str:
+        """Write ``body`` into the pull request ``number``, in place of an earlier one that ``begins`` as it does."""
         for one in self._every(f"/repos/{self.repository}/issues/{number}/comments"):
             if one["user"]["login"] == BOT and one["body"].startswith(begins):
                 self._ask("PATCH", f"/repos/{self.repository}/issues/comments/{int(one['id'])}", {"body": body})
@@ -112,6 +114,14 @@ class GitHub:
             raise Failure(f"GitHub can't be reached: {error}.\nMend: run the job again.") from None
 
 
+def github_here(environment: Mapping[str, str]) -> GitHub:
+    """The repository that a workflow runs for, by the ``environment`` that GitHub gives it."""
+    repository, token = environment.get("GITHUB_REPOSITORY", ""), environment.get("GITHUB_TOKEN", "")
+    if not _REPOSITORY.fullmatch(repository) or not token:
+        raise Failure("GITHUB_REPOSITORY and GITHUB_TOKEN are not set.\nMend: this is for workflows.")
+    return GitHub(repository, token, environment.get("GITHUB_API_URL", GitHub.api))
+
+
 def reports(folder: Path, kind: str) -> list[Report]:
     """The reports of ``kind`` in the files ``*.json`` below ``folder``. Refuses what is none, and one of another kind:
     the code of a pull request must not be able to speak for a run that somebody has approved.
@@ -137,11 +147,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--commit", default="", help="with comment: the pull request's newest commit")
     parser.add_argument("--kind", default="offline", help="with comment: which reports the run may have made")
     chosen = parser.parse_args(arguments)
-    repository, token = os.environ.get("GITHUB_REPOSITORY", ""), os.environ.get("GITHUB_TOKEN", "")
     try:
-        if not _REPOSITORY.fullmatch(repository) or not token:
-            raise Failure("GITHUB_REPOSITORY and GITHUB_TOKEN are not set.\nMend: this is for workflows.")
-        there = GitHub(repository, token, os.environ.get("GITHUB_API_URL", GitHub.api))
+        there = github_here(os.environ)
         found = reports(chosen.reports, "drift" if chosen.command == "issue" else chosen.kind)
         if chosen.command == "issue":
             for report in found:

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import yaml
 from kubernetes import client
 
 from ops import dev
@@ -26,6 +29,9 @@ from tests.cluster.platform import STACK, Platform, hear_interrupts
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
 NAMESPACE = "airflow-dev-alice"
 ROLE = "airflow_dev_alice"
+MANY = [f"many-{number}" for number in range(10)]
+AT_ONCE = 2
+"""`make dev`s that run at the same time: two cores."""
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +55,11 @@ def on(base: Platform) -> Target:
     return target(STACK, base.progress, base.stacks)
 
 
-def command(base: Platform, *arguments: str) -> "subprocess.Popen[str]":
+def command(base: Platform, *arguments: str, owner: str = "al@example.com") -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, "-m", "ops.dev", *arguments, f"--base={STACK}", f"--stacks={base.stacks}"],
         cwd=ROOT,
-        env={**os.environ, "OWNER": "al@example.com"},
+        env={**os.environ, "OWNER": owner},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -62,9 +68,9 @@ def command(base: Platform, *arguments: str) -> "subprocess.Popen[str]":
     )
 
 
-def done(base: Platform, *arguments: str) -> tuple[int, str]:
-    process = command(base, *arguments)
-    output, _ = process.communicate(timeout=600)
+def done(base: Platform, *arguments: str, owner: str = "al@example.com") -> tuple[int, str]:
+    process = command(base, *arguments, owner=owner)
+    output, _ = process.communicate(timeout=900)
     return process.returncode, output
 
 
@@ -74,23 +80,42 @@ def sql(base: Platform, query: str) -> list[str]:
     return run([*kubectl, "exec", "statefulset/postgresql", "--", *psql]).split()
 
 
-def left_of_it(base: Platform) -> dict[str, list[str]]:
-    """Everything of the dev stack that is there: in the cluster, in the database, in the backend."""
+@contextmanager
+def inside(base: Platform, name: str) -> Iterator[AirflowApi]:
+    """A session in a dev stack's Airflow, through the base's way in."""
+    login = ClusterView(on(base)).secret(f"airflow-dev-{name}", "admin")
+    own = next(lease for lease in dev.known_stacks(on(base), base.progress).leases if lease.name == name)
+    with enter(dev.placed(on(base), StackFile(own.stack, own.config, {}, {})), f"dev-{name}") as door:
+        assert door.url.startswith(f"https://dev-{name}.airflow.localhost")
+        api = AirflowApi(door, login["username"], login["password"])
+        api.log_in()
+        yield api
+
+
+def left_of_it(base: Platform, name: str = "alice") -> dict[str, list[str]]:
+    """Everything of a dev stack that is there: in the cluster, in the database, in the backend."""
+    role = f"airflow_dev_{name}".replace("-", "_")
     core = client.CoreV1Api(base.api_client())
     volumes = core.list_persistent_volume().items
     found = {
         "namespaces": [
-            one.metadata.name for one in core.list_namespace().items if "dev-alice" in str(one.metadata.name)
+            one.metadata.name for one in core.list_namespace().items if str(one.metadata.name).endswith(f"dev-{name}")
         ],
-        "requests": [one.metadata.name for one in core.list_namespaced_secret("dev-databases").items],
+        "requests": [
+            one.metadata.name
+            for one in core.list_namespaced_secret("dev-databases").items
+            if str(one.metadata.name).endswith(f"dev-{name}")
+        ],
         "volumes": [
-            one.metadata.name for one in volumes if one.spec.claim_ref and one.spec.claim_ref.namespace == NAMESPACE
+            one.metadata.name
+            for one in volumes
+            if one.spec.claim_ref and one.spec.claim_ref.namespace == f"airflow-dev-{name}"
         ],
-        "databases": sql(base, f"SELECT datname FROM pg_database WHERE datname = '{ROLE}'"),
-        "roles": sql(base, f"SELECT rolname FROM pg_roles WHERE rolname = '{ROLE}'"),
+        "databases": sql(base, f"SELECT datname FROM pg_database WHERE datname = '{role}'"),
+        "roles": sql(base, f"SELECT rolname FROM pg_roles WHERE rolname = '{role}'"),
         # Pulumi keeps its own copies of a state that is gone (.pulumi/backups), for whoever removed it by mistake.
-        "state": [str(file) for file in (base.home / "state/.pulumi/stacks").rglob(f"{STACK}-dev-alice*.json")],
-        "workspace": [str(file) for file in (base.home / "workspace").rglob("*dev-alice*")],
+        "state": [str(file) for file in (base.home / "state/.pulumi/stacks").rglob(f"{STACK}-dev-{name}.json*")],
+        "workspace": [str(file) for file in (base.home / "workspace").rglob(f"*dev-{name}.*")],
     }
     return {what: names for what, names in found.items() if names}
 
@@ -109,25 +134,22 @@ def test_it_comes_runs_a_dag_expires_and_leaves_nothing_and_its_base_stays_as_it
     assert code == 0, output
     assert "It is al@example.com's until" in output
 
-    view = ClusterView(on(base))
-    login = view.secret(NAMESPACE, "admin")
-    own = next(lease for lease in dev.known_stacks(on(base), base.progress).leases if lease.name == "alice")
-    alice = dev.placed(on(base), StackFile(own.stack, own.config, {}, {}))
-    with enter(alice, "dev-alice") as door:
-        assert door.url.startswith("https://dev-alice.airflow.localhost")
-        api = AirflowApi(door, login["username"], login["password"])
-        api.log_in()
+    with inside(base, "alice") as api:
         api.wait_for_dag("example_sales_report")
         run_id = api.trigger("example_sales_report")
         assert api.wait_for_run("example_sales_report", run_id)["state"] == "success"
     assert sql(base, f"SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = '{ROLE}'") == [ROLE]
-    administrator = view.secret("postgresql", "administrator")["password"]
+    administrator = ClusterView(on(base)).secret("postgresql", "administrator")["password"]
     held = [one for one in base.objects() if one["metadata"].get("namespace") in {NAMESPACE, "dev-databases"}]
     assert {"Secret", "Pod"} <= {one["kind"] for one in held}
     for one in held:
         values = [*(one.get("data") or {}).values()]
         assert administrator not in json.dumps(one, default=str)
         assert all(administrator not in _decoded(value) for value in values)
+
+    code, output = done(base, "up", "--name=alice", owner="bo@example.com")
+    assert code == 1
+    assert "NAME=alice: is taken by al@example.com" in output
 
     code, output = done(base, "up", "--name=bob")
     assert code == 1
@@ -155,7 +177,6 @@ def _decoded(value: str) -> str:
         return value
 
 
-@pytest.mark.long
 def test_what_was_killed_on_its_way_up_or_down_is_mended_by_the_next_command(base: Platform) -> None:
     up = command(base, "up", "--name=alice")
     core = client.CoreV1Api(base.api_client())
@@ -182,3 +203,31 @@ def test_what_was_killed_on_its_way_up_or_down_is_mended_by_the_next_command(bas
     code, output = done(base, "down", "--name=alice")
     assert code == 0, output
     assert left_of_it(base) == {}
+
+
+def test_ten_stand_side_by_side_run_a_dag_each_and_leave_nothing(base: Platform) -> None:
+    def lets_ten(config: dict[str, Any]) -> None:
+        config["database"]["maxConnections"] = 460
+        config["devStacks"] = {"connections": 400, "cpu": "2"}
+
+    made_from = base.stacks / dev.TEMPLATE
+    template = yaml.safe_load(made_from.read_text(encoding="utf-8"))
+    (airflow,) = template["config"]["airflow-platform:airflows"]
+    # What they ask for, not what they use: this node has two cores.
+    airflow["resources"] = {part: {"cpu": "25m"} for part in ("apiServer", "scheduler", "dagProcessor", "triggerer")}
+    with base.changed(lets_ten), ThreadPoolExecutor(AT_ONCE) as several:
+        base.up()
+        made_from.write_text(yaml.safe_dump(template), encoding="utf-8")
+        for code, output in several.map(lambda name: done(base, "up", f"--name={name}"), MANY):
+            assert code == 0, output
+        with ExitStack() as all_of_them:
+            apis = [all_of_them.enter_context(inside(base, name)) for name in MANY]
+            for api in apis:
+                api.wait_for_dag("example_sales_report", 300)
+            runs = [(api, api.trigger("example_sales_report")) for api in apis]
+            for api, run_id in runs:
+                assert api.wait_for_run("example_sales_report", run_id, 900)["state"] == "success"
+        for code, output in several.map(lambda name: done(base, "down", f"--name={name}"), MANY):
+            assert code == 0, output
+    assert {name: left for name in MANY if (left := left_of_it(base, name))} == {}
+    base.up()

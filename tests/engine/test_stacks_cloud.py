@@ -36,6 +36,10 @@ def test_a_stack_comes_up_stays_as_it_is_and_goes_once_its_protection_is_lifted(
     gone = stack.destroy(thrown_away)
     assert {tuple(ops) for ops in gone.changed.values()} == {("delete",)}
     assert gone.changed.keys() == made.changed.keys()
+    # A cluster's LoadBalancers and volumes are Google's: they go while there is a cluster whose controllers see to it.
+    order = list(gone.changed)
+    inside = max(order.index(name) for name in gone.of_kind("Namespace", "Service"))
+    assert inside < min(order.index(name) for name in gone.of_kind("Cluster", "NodePool"))
 
 
 def test_the_bootstrap_comes_up_stays_as_it_is_and_cannot_be_destroyed(tmp_path: Path) -> None:

@@ -316,7 +316,7 @@ def test_baked_dags_bring_no_git_sync() -> None:
 def test_two_airflows_have_a_login_each() -> None:
     def change(tree: Tree) -> None:
         tree["airflows"].append({**first(tree), "name": "team-b"})
-        tree["database"]["maxConnections"] = 100
+        tree["database"]["maxConnections"] = 210
         tree["secrets"] = {"main": {"gitToken": TOKEN}, "team-b": {"gitToken": "theirs"}}
 
     recorded = deployed("dev", change)

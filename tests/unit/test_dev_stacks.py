@@ -11,11 +11,14 @@ import pytest
 from infra.dev_stacks import budget, handed_down
 from infra.settings import SettingsError
 from ops import dev
+from ops.dev_comment import MARKER, text
+from ops.dev_comment import main as tell
 from ops.dev_config import Asked, checked_name, lasting, refuse_beyond_budget, stack_for
-from ops.dev_leases import Lease, stack_of
+from ops.dev_leases import DevStacks, Lease, stack_of
 from ops.dev_source import refuse_missing_ref, tree_at
 from ops.stack_file import StackFile
-from testbed.progress import Failure
+from ops.target import target
+from testbed.progress import Failure, Progress
 from tests.unit.recorder import Recording
 from tests.unit.stack_files import Tree, changed, deployed, settings, stack_config
 
@@ -222,3 +225,26 @@ def test_a_bases_own_airflows_are_not_named_like_dev_stacks() -> None:
         config["airflows"][0]["name"] = "dev-main"
 
     assert "names that begin with dev- are those of dev stacks" in problems("local", named)
+
+
+def test_a_pull_request_is_told_where_its_dev_stack_is_and_that_it_is_gone(outputs: dict[str, Any]) -> None:
+    base = target("local", Progress())
+    file = child(outputs, "pr-12")
+    there = Lease(file.name, "local", "acme/airflow#12", NOW, NOW + timedelta(hours=8), 40, 500, file.config)
+    said = text(base, "pr-12", there)
+    assert "is up until 2026-11-25T20:00:00Z: https://dev-pr-12.airflow.localhost:8443" in said
+    assert "--namespace airflow-dev-pr-12 get secret admin" in said
+    gone = text(base, "pr-12", None)
+    assert "is gone" in gone
+    assert {one.splitlines()[0] for one in (said, gone)} == {MARKER}
+
+
+@pytest.mark.parametrize("number", ["", "12; true", "#12"])
+def test_a_comment_needs_a_pull_requests_number(number: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell(["--name=pr-12", f"--number={number}"]) == 1
+    assert "is no pull request" in capsys.readouterr().err
+
+
+def test_only_one_of_which_nothing_is_there_is_lacking() -> None:
+    known = DevStacks([lease("alice", 40)], ["local-dev-bob"])
+    assert [known.lacks(f"local-dev-{name}") for name in ("alice", "bob", "carol")] == [False, False, True]

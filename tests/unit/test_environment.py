@@ -31,7 +31,7 @@ def pods(recording: Recording) -> dict[str, Any]:
     for name, cron in recording.of("CronJob").items():
         found[f"{name}:cron"] = cron.inputs["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     for name, config in recording.of("ConfigMap").items():
-        if template := config.inputs["data"].get("pod-template.yaml"):
+        if template := config.inputs.get("data", {}).get("pod-template.yaml"):
             found[f"{name}:task"] = yaml.safe_load(template)["spec"]
     return found
 

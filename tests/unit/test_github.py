@@ -12,7 +12,7 @@ import pytest
 
 from ops.diff_render import as_json, from_json, markdown
 from ops.diff_report import Change, Changed, Report
-from ops.github import BOT, GitHub, main, reports
+from ops.github import BOT, GitHub, github_here, main, reports
 from testbed.progress import Failure
 
 COMMIT = "a" * 40
@@ -207,3 +207,17 @@ def test_a_long_report_fits_into_a_comment() -> None:
     assert len(written) < 65_536
     assert "the rest is in the workflow's log" in written
     assert written.count("```") == 2
+
+
+def test_what_is_said_again_takes_the_place_of_what_was_said_before(stand: Stand, github: GitHub) -> None:
+    stand.comments.append({"id": 0, "user": {"login": "somebody"}, "body": "<!-- mine --> no"})
+    assert github.say(7, "<!-- mine -->", "<!-- mine --> up") == "written"
+    assert github.say(7, "<!-- mine -->", "<!-- mine --> gone") == "updated"
+    assert [one["body"] for one in stand.comments] == ["<!-- mine --> no", "<!-- mine --> gone"]
+
+
+def test_outside_of_a_workflow_there_is_nobody_to_speak_for() -> None:
+    with pytest.raises(Failure, match="this is for workflows"):
+        github_here({"GITHUB_REPOSITORY": "acme/airflow"})
+    found = github_here({"GITHUB_REPOSITORY": "acme/airflow", "GITHUB_TOKEN": "t", "GITHUB_API_URL": "https://here"})
+    assert found.api == "https://here"

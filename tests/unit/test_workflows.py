@@ -71,8 +71,17 @@ def test_what_comments_runs_no_code_of_a_pull_request() -> None:
     assert comment["on"]["workflow_run"]["workflows"] == ["diff", "live-preview"]
 
 
+def test_a_pull_requests_dev_stack_is_made_by_the_trusted_branchs_program() -> None:
+    tree = read(ROOT / ".github" / "workflows" / "dev-stack.yml")
+    assert list(tree["on"]) == ["pull_request_target"]
+    (checkout,) = [step for step in steps(tree) if "checkout" in step.get("uses", "")]
+    assert checkout["with"] == {"persist-credentials": "false"}
+    (job,) = tree["jobs"].values()
+    assert job["if"].startswith("github.event.pull_request.head.repo.full_name == github.repository &&")
+
+
 def test_an_update_is_never_cut_off() -> None:
-    for name in ("deploy", "deploy-stack"):
+    for name in ("deploy", "deploy-stack", "dev-stack", "dev-sweep"):
         assert "cancel-in-progress" not in (ROOT / ".github" / "workflows" / f"{name}.yml").read_text()
     assert read(ROOT / ".github" / "workflows" / "deploy.yml")["concurrency"] == {"group": "deploy"}
 
