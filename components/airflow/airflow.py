@@ -32,8 +32,9 @@ from components.airflow.services import Services, grace_seconds
 from components.airflow.statsd import run_statsd
 from components.airflow.task_logs import LogStoreParts, log_store
 from components.airflow.task_pod import pod_templates
+from components.availability import until_done
 from components.ingress.labels import REACHED
-from components.workload import RESTRICTED, checksum, metadata
+from components.workload import RESTRICTED, checksum, metadata, selector
 
 
 class Airflow(pulumi.ComponentResource):
@@ -76,6 +77,8 @@ class Airflow(pulumi.ComponentResource):
         if args.pod_operator:
             launchers = [accounts.tasks, accounts.scheduler if args.runs_tasks_in_scheduler else None]
             grant_launches(name, self.namespace, [one for one in launchers if one is not None], self)
+        if args.launches_pods:
+            until_done(f"{name}-task-budget", "task", self.namespace, selector(name, "task"), self)
         broker = make_broker(name, args, self.namespace, self)
 
         files = _files(name, namespace_name, args, dags, logs)

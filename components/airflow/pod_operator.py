@@ -13,6 +13,7 @@ from pulumi_kubernetes.core.v1 import EnvVarArgsDict
 from pulumi_kubernetes.rbac.v1 import PolicyRuleArgsDict
 
 from components.airflow.args import AirflowArgs
+from components.availability import until_done
 from components.workload import RESTRICTED, metadata
 
 # What the operator calls: it makes its pod, follows it and its log, reads the result out of its sidecar, removes it.
@@ -63,6 +64,8 @@ def grant_launches(
         subjects=[{"kind": "ServiceAccount", "name": one, "namespace": namespace} for one in launchers],
         opts=opts,
     )
+    # Every pod there is a task's work.
+    until_done(f"{name}-launched-budget", "launched", place, {}, parent)
     kubernetes.networking.v1.NetworkPolicy(
         f"{name}-launched-access",
         metadata=metadata("nobody-reaches-launched-pods", place),

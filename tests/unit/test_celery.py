@@ -280,6 +280,8 @@ def test_tasks_of_every_executor_may_launch_pods_in_a_namespace_without_secrets(
     assert [(one["name"], one["namespace"]) for one in binding["subjects"]] == [(launcher, "airflow-main")]
     held = {r.inputs["metadata"]["namespace"] for r in made.of("Secret").values()}
     assert "launched-main" not in held
+    waits = made.one("PodDisruptionBudget", "main-launched-budget").inputs
+    assert (waits["metadata"]["namespace"], waits["spec"]["selector"]) == ("launched-main", {})
     runs_tasks = {
         "KubernetesExecutor": "main-config:task",
         "CeleryExecutor": "main-worker-default",

@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+import yaml
 
 from components.airflow.sizing import SMALL
 from components.versions import ImageSource
@@ -107,6 +108,7 @@ def test_the_default_pool_holds_nothing_back_that_the_executor_may_run() -> None
 def test_replicated_parts_have_a_budget_and_others_none_that_would_block_drains() -> None:
     recorded = deployed("prod", lambda t: first(t).update(replicas={"triggerer": 1}))
     budgets = {name: one for name, one in recorded.of("PodDisruptionBudget").items() if name.startswith("main-")}
+    del budgets["main-task-budget"]
     assert sorted(budgets) == [
         f"main-{part}-budget" for part in ("api-server", "dag-processor", "pgbouncer", "scheduler")
     ]
@@ -116,7 +118,20 @@ def test_replicated_parts_have_a_budget_and_others_none_that_would_block_drains(
         workload = recorded.one("Deployment", name.removesuffix("-budget")).inputs["spec"]
         assert spec["selector"] == workload["selector"]
         assert workload["replicas"] > 1
-    assert not deployed("local").of("PodDisruptionBudget")
+    assert list(deployed("local").of("PodDisruptionBudget")) == ["main-task-budget"]
+
+
+def test_a_drain_waits_for_tasks_in_pods_of_their_own() -> None:
+    recorded = deployed("local")
+    spec = recorded.one("PodDisruptionBudget", "main-task-budget").inputs["spec"]
+    template = yaml.safe_load(recorded.one("ConfigMap", "main-config").inputs["data"]["pod-template.yaml"])
+    assert spec["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+    # Pods without a controller: only a number of those that stay counts, and no number of tasks reaches this one.
+    assert spec["minAvailable"] == 1_000_000
+    assert "maxUnavailable" not in spec
+    assert spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+    local = deployed("local", lambda t: first(t).update(executor="LocalExecutor"))
+    assert not local.of("PodDisruptionBudget")
 
 
 def test_replicas_are_spread_over_zones_and_nodes_unless_a_volume_ties_them_to_one() -> None:
