@@ -36,6 +36,16 @@ CLOUD_SQL_PORT: Final = 3307
 """Where the Auth Proxy reaches an instance (https://cloud.google.com/sql/docs/postgres/connect-auth-proxy)."""
 IN_CLUSTER_HOST: Final = re.compile(r"^[^.]+\.(?P<namespace>[^.]+)\.svc(\.cluster\.local)?\.?$")
 
+GOOGLES_COLLECTORS: Final[NetworkPolicyPeerArgsDict] = {
+    "namespace_selector": {
+        "match_expressions": [{"key": NAMESPACE_NAME, "operator": "In", "values": ["gke-gmp-system", "gmp-system"]}]
+    }
+}
+"""The pods with which Google Managed Prometheus reads metrics; which namespace it is depends on the cluster.
+
+https://cloud.google.com/stackdriver/docs/managed-prometheus/setup-managed
+"""
+
 Egress = NetworkPolicyEgressRuleArgsDict
 Ingress = NetworkPolicyIngressRuleArgsDict
 

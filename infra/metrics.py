@@ -12,16 +12,25 @@ from components.ingress import Backend, Routes
 from components.ingress.configuration import NAMESPACE as INGRESS
 from components.logs import Shipper
 from components.logs.shipper import NAMESPACE as LOGS
-from components.metrics import NAMESPACE, Metrics, MetricsArgs, Receiver, Retention
+from components.metrics import NAMESPACE, ManagedMetrics, Metrics, MetricsArgs, Receiver, Retention, WatchArgs
 from components.metrics.alertmanager import SECRETS
 from components.metrics.args import GRAFANA_PORT
-from components.network import ClusterNetwork, server
+from components.network import GOOGLES_COLLECTORS, ClusterNetwork, from_pods, server
 from components.versions import ImageSource
 from components.workload import Nodes
 from infra.ingress import lead_beside
 from infra.settings import AirflowState, Settings
 from infra.settings.ingress_addresses import beside
-from infra.settings.metrics import AlertRoute, MailRoute, PagerdutyRoute, SlackRoute, WebhookRoute
+from infra.settings.metrics import (
+    AlertRoute,
+    GoogleManagedMetrics,
+    MailRoute,
+    MetricsSettings,
+    PagerdutyRoute,
+    PrometheusMetrics,
+    SlackRoute,
+    WebhookRoute,
+)
 
 PAGERDUTY = "events.pagerduty.com"
 GRAFANA = "grafana"
@@ -41,7 +50,11 @@ class Surroundings:
 
 def statsd_of(settings: Settings, images: ImageSource) -> Statsd | None:
     """Where an Airflow sends its metrics; None where nobody asks for them."""
-    return Statsd(images.reference("statsd-exporter"), NAMESPACE) if settings.metrics else None
+    if settings.metrics is None:
+        return None
+    own = from_pods({"app.kubernetes.io/component": "prometheus"}, NAMESPACE)
+    google = isinstance(settings.metrics, GoogleManagedMetrics)
+    return Statsd(images.reference("statsd-exporter"), GOOGLES_COLLECTORS if google else own)
 
 
 def metric_images(settings: Settings) -> frozenset[str]:
@@ -49,8 +62,12 @@ def metric_images(settings: Settings) -> frozenset[str]:
     asked = settings.metrics
     if asked is None:
         return frozenset()
-    more = [name for name, wanted in (("grafana", asked.grafana), ("kube-state-metrics", asked.kube_state)) if wanted]
-    return frozenset({"statsd-exporter", "prometheus", "alertmanager", *more})
+    found = {"statsd-exporter"}
+    if asked.kube_state:
+        found.add("kube-state-metrics")
+    if isinstance(asked, PrometheusMetrics):
+        found |= {"prometheus", "alertmanager", *(["grafana"] if asked.grafana else [])}
+    return frozenset(found)
 
 
 def watch(
@@ -66,40 +83,59 @@ def watch(
     asked = settings.metrics
     if asked is None:
         return
-    active = [airflow.name for airflow in settings.airflows if airflow.state is AirflowState.ACTIVE]
-    namespaces: dict[str, pulumi.Input[str]] = {f"airflow-{name}": airflows[name].namespace for name in active}
-    namespaces |= {name: name for name in asked.namespaces}
-    if around.routes:
-        namespaces[INGRESS] = around.routes.controller.namespace
-    if around.shipper:
-        namespaces[LOGS] = around.shipper.namespace
+    common: dict[str, Any] = {
+        "namespaces": _namespaces(settings, asked, airflows, around),
+        "state_image": images.reference("kube-state-metrics") if asked.kube_state else None,
+        "interval_seconds": asked.interval_seconds,
+        "series_limit": asked.series_limit,
+        "receivers": receivers_of(settings, asked),
+        "certificate": around.routes.controller.expires if around.routes else None,
+        "network": around.network,
+        "nodes": around.nodes,
+        "priority": around.priority,
+        "protect": not settings.ephemeral,
+    }
+    if isinstance(asked, GoogleManagedMetrics):
+        ManagedMetrics(NAMESPACE, WatchArgs(**common), opts)
+        return
     address = beside(GRAFANA, settings) if asked.grafana else None
-    secrets = {name: value.get_secret_value() for name, value in settings.alert_secrets.items()}
     metrics = Metrics(
         NAMESPACE,
         MetricsArgs(
+            **common,
             prometheus_image=images.reference("prometheus"),
             alertmanager_image=images.reference("alertmanager"),
             checksum_key=checksum_key,
-            namespaces=namespaces,
             environment=environment,
             grafana_image=images.reference("grafana") if asked.grafana else None,
             grafana_url=address.url if address else None,
-            state_image=images.reference("kube-state-metrics") if asked.kube_state else None,
             retention=Retention(asked.retention_days, asked.retention_gib, asked.storage_class),
-            interval_seconds=asked.interval_seconds,
-            series_limit=asked.series_limit,
-            receivers=tuple(_receiver(route, secrets.get(route.name)) for route in asked.routes),
-            network=around.network,
-            nodes=around.nodes,
-            priority=around.priority,
-            protect=not settings.ephemeral,
         ),
         opts,
     )
     if metrics.grafana:
         backend = Backend(metrics.namespace, GRAFANA, GRAFANA_PORT, [metrics.grafana])
         lead_beside(around.routes, settings, GRAFANA, backend, websockets=True)
+
+
+def _namespaces(
+    settings: Settings, asked: MetricsSettings, airflows: Mapping[str, Airflow], around: Surroundings
+) -> dict[str, pulumi.Input[str]]:
+    """Where there is something to measure."""
+    active = [airflow.name for airflow in settings.airflows if airflow.state is AirflowState.ACTIVE]
+    found: dict[str, pulumi.Input[str]] = {f"airflow-{name}": airflows[name].namespace for name in active}
+    found |= {name: name for name in asked.namespaces}
+    if around.routes:
+        found[INGRESS] = around.routes.controller.namespace
+    if around.shipper:
+        found[LOGS] = around.shipper.namespace
+    return found
+
+
+def receivers_of(settings: Settings, asked: MetricsSettings) -> tuple[Receiver, ...]:
+    """Who is told, secrets included."""
+    secrets = {name: value.get_secret_value() for name, value in settings.alert_secrets.items()}
+    return tuple(_receiver(route, secrets.get(route.name)) for route in asked.routes)
 
 
 def _receiver(route: AlertRoute, secret: str | None) -> Receiver:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import pulumi
+from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 
 from components.airflow.celery.args import Celery
 from components.airflow.customisation import Customisation
@@ -138,11 +139,11 @@ DagSource = BakedDags | GitSync | GitBundle | ArtifactStore
 class Statsd:
     """Where an Airflow's parts and tasks send their metrics: an exporter of its own, by ``image``.
 
-    ``collected_from`` is the namespace that may read them.
+    ``reader`` are the pods that may read them, as a network policy names them.
     """
 
     image: str
-    collected_from: str
+    reader: NetworkPolicyPeerArgsDict
 
 
 @dataclass(frozen=True)

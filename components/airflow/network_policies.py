@@ -27,7 +27,6 @@ from components.network import (
     Egress,
     Ingress,
     deny_by_default,
-    from_pods,
     git_server,
     policy,
     ports,
@@ -45,7 +44,6 @@ INNER_SERVICES: Final = {"pgbouncer": 6432, "rabbitmq": 5672, "redis": 6379}
 """Parts of an Airflow that its other parts use, a task's pod never, and their ports."""
 METRICS_PORTS: Final = (PROXY_PORT, 9102, 9127, GIT_SYNC_PORT)
 """The Auth Proxy's, the statsd exporter's, that of PgBouncer and git-sync's."""
-COLLECTOR: Final = {COMPONENT: "prometheus"}
 TASK: Final = "task"
 EVERY_POD: Final[LabelSelectorArgsDict] = {}
 KUBERNETES_USERS: Final = ("scheduler", "clean-task-pods")
@@ -129,11 +127,10 @@ def restrict_network(
         ingress=[{"from_": [{"pod_selector": COMPONENTS}], "ports": ports(*INNER_SERVICES.values())}],
     )
     if args.metrics:
-        collector = from_pods(COLLECTOR, args.metrics.collected_from)
         statsd: NetworkPolicyPortArgsDict = {"protocol": "UDP", "port": STATSD_PORT}
         senders: Egress = {"to": [{"pod_selector": _only(STATSD)}], "ports": [statsd]}
         allow("metrics-senders", EVERY_POD, egress=[senders])
-        allow("metrics-read", COMPONENTS, ingress=[{"from_": [collector], "ports": ports(*METRICS_PORTS)}])
+        allow("metrics-read", COMPONENTS, ingress=[{"from_": [args.metrics.reader], "ports": ports(*METRICS_PORTS)}])
         allow("statsd", _only(STATSD), ingress=[{"from_": [{"pod_selector": EVERY_POD}], "ports": [statsd]}])
     allow("database-clients", {"match_labels": dict(CLIENT_LABEL)}, egress=cluster.database)
     to_api = pulumi.Output.from_input(cluster.api_servers if network.tasks_use_kubernetes or args.pod_operator else [])

@@ -26,6 +26,7 @@ from components.airflow.pooled import (
 from components.airflow.secrets import database_of, role_of
 from components.airflow.sizing import Pooler
 from components.availability import disruption_budget
+from components.network import GOOGLES_COLLECTORS
 from components.postgresql import CLIENT_LABEL
 from components.versions import version_label
 from components.workload import (
@@ -227,7 +228,7 @@ def _restrict_access(name: str, namespace: pulumi.Output[str], opts: pulumi.Reso
                     "ports": [{"protocol": "TCP", "port": PORT}],
                 },
                 {
-                    "from_": [{"namespace_selector": {"match_labels": dict(OWNER)}}],
+                    "from_": [{"namespace_selector": {"match_labels": dict(OWNER)}}, GOOGLES_COLLECTORS],
                     "ports": [{"protocol": "TCP", "port": METRICS_PORT}],
                 },
             ],

@@ -18,6 +18,7 @@ from components.gcp.node_pools import MAX_MAP_COUNT, NodePools, PoolArgs, TaskPo
 
 AUTH_PLUGIN: Final = "gke-gcloud-auth-plugin"
 _DAYS: Final = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
+_KUBELETS: Final = ("CADVISOR", "KUBELET")
 _FIRST_WINDOW_FROM: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -186,7 +187,8 @@ class Cluster(pulumi.ComponentResource):
             cost_management_config={"enabled": True},
             logging_config={"enable_components": ["SYSTEM_COMPONENTS", "WORKLOADS"]},
             monitoring_config={
-                "enable_components": ["SYSTEM_COMPONENTS"],
+                # What containers use and how full volumes are: with it, Google collects the kubelets' figures.
+                "enable_components": ["SYSTEM_COMPONENTS", *(_KUBELETS if args.managed_prometheus else ())],
                 "managed_prometheus": {"enabled": args.managed_prometheus},
             },
             vertical_pod_autoscaling={"enabled": True},

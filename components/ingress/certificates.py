@@ -1,10 +1,12 @@
 """The certificate that the controller serves every host with, as a Secret."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 import pulumi_tls as tls
+from cryptography import x509
 from pulumi_kubernetes.apiextensions import CustomResource
 
 from components.ingress.args import ExistingSecret, Given, IngressArgs, Issued, SelfSigned
@@ -21,11 +23,15 @@ RENEWED_HOURS = 30 * _DAY
 
 @dataclass(frozen=True)
 class Certificate:
-    """The Secret's name, and the authority's certificate in PEM where it is one that nobody knows yet."""
+    """The Secret's name, and the authority's certificate in PEM where it is one that nobody knows yet.
+
+    ``expires`` (Unix time): None where something else keeps it.
+    """
 
     secret: str
     resources: tuple[pulumi.Resource, ...] = ()
     authority: pulumi.Output[str] | None = None
+    expires: pulumi.Output[int] | None = None
 
 
 def make_certificate(
@@ -36,7 +42,9 @@ def make_certificate(
         case ExistingSecret(secret):
             return Certificate(secret)
         case Given(certificate, key):
-            return Certificate(SECRET, (_secret(name, certificate, key, namespace, parent),))
+            leaf = x509.load_pem_x509_certificates(certificate.encode())[0]
+            end = pulumi.Output.from_input(int(leaf.not_valid_after_utc.timestamp()))
+            return Certificate(SECRET, (_secret(name, certificate, key, namespace, parent),), expires=end)
         case SelfSigned() as asked:
             return _self_signed(name, asked, namespace, parent)
         case Issued() as asked:
@@ -75,7 +83,8 @@ def _self_signed(name: str, asked: SelfSigned, namespace: pulumi.Output[str], pa
         opts=opts,
     )
     secret = _secret(name, certificate.cert_pem, key.private_key_pem, namespace, parent)
-    return Certificate(SECRET, (secret,), authority.cert_pem)
+    end = certificate.validity_end_time.apply(lambda text: int(datetime.fromisoformat(text).timestamp()))
+    return Certificate(SECRET, (secret,), authority.cert_pem, end)
 
 
 def _issued(name: str, asked: Issued, namespace: pulumi.Output[str], parent: pulumi.Resource) -> CustomResource:

@@ -25,7 +25,7 @@ from components.ingress.configuration import (
     configuration,
 )
 from components.ingress.labels import INGRESS_NAMESPACE, METRICS_READERS, REACHED
-from components.network import DNS, Egress, deny_by_default, policy, ports
+from components.network import DNS, GOOGLES_COLLECTORS, Egress, deny_by_default, policy, ports
 from components.versions import version_label
 from components.workload import (
     RESTRICTED,
@@ -55,6 +55,8 @@ class IngressController(pulumi.ComponentResource):
     service: str = NAME
     authority: pulumi.Output[str] | None
     """The certificate in PEM that browsers must be told to trust; None where they do already."""
+    expires: pulumi.Output[int] | None
+    """When the certificate ends (Unix time); None where something else keeps it."""
     ready: pulumi.Output[str]
 
     def __init__(self, name: str, args: IngressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -74,7 +76,7 @@ class IngressController(pulumi.ComponentResource):
         )
         restricted = _restrict_network(name, args, self.namespace, self)
         certificate = make_certificate(name, args, self.namespace, self)
-        self.authority = certificate.authority
+        self.authority, self.expires = certificate.authority, certificate.expires
         config = kubernetes.core.v1.ConfigMap(
             f"{name}-config", metadata=metadata(CONFIG, self.namespace), data=configuration(args), opts=child
         )
@@ -234,7 +236,7 @@ def _restrict_network(
             ingress=[
                 {"ports": ports(args.port, args.http_port)},
                 {
-                    "from_": [{"namespace_selector": {"match_labels": METRICS_READERS}}],
+                    "from_": [{"namespace_selector": {"match_labels": METRICS_READERS}}, GOOGLES_COLLECTORS],
                     "ports": ports(METRICS_PORT),
                 },
             ],

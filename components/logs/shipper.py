@@ -14,7 +14,7 @@ import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.core.v1 import EnvVarArgsDict, ProbeArgsDict
 
 from components.ingress.labels import METRICS_READERS
-from components.network import DNS, ClusterNetwork, deny_by_default, policy, ports, server
+from components.network import DNS, GOOGLES_COLLECTORS, ClusterNetwork, deny_by_default, policy, ports, server
 from components.versions import version_label
 from components.workload import (
     Container,
@@ -142,7 +142,10 @@ class Shipper(pulumi.ComponentResource):
             {"match_labels": selector(name, "fluentd", "fluentd")},
             child,
             ingress=[
-                {"from_": [{"namespace_selector": {"match_labels": METRICS_READERS}}], "ports": ports(METRICS_PORT)}
+                {
+                    "from_": [{"namespace_selector": {"match_labels": METRICS_READERS}}, GOOGLES_COLLECTORS],
+                    "ports": ports(METRICS_PORT),
+                }
             ],
             egress=[DNS, network.host(*server(url))],
         )

@@ -3,11 +3,12 @@
 import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.meta.v1 import LabelSelectorArgsDict
+from pulumi_kubernetes.networking.v1 import NetworkPolicyPeerArgsDict
 from pulumi_kubernetes.rbac.v1 import PolicyRuleArgsDict
 
 from components.ingress.labels import INGRESS_NAMESPACE
-from components.metrics.args import ALERTMANAGER_PORT, GRAFANA_PORT, NAMESPACE, PROMETHEUS_PORT, MetricsArgs
-from components.network import DNS, Egress, Ingress, deny_by_default, policy, ports, to_pods
+from components.metrics.args import ALERTMANAGER_PORT, GRAFANA_PORT, NAMESPACE, PROMETHEUS_PORT, MetricsArgs, WatchArgs
+from components.network import DNS, ClusterNetwork, Egress, Ingress, deny_by_default, policy, ports, to_pods
 from components.workload import OWNER, metadata, selector
 
 KUBELET_PORT = 10250
@@ -45,7 +46,7 @@ def account(
 def allow_in(
     part: str,
     rules: list[PolicyRuleArgsDict],
-    args: MetricsArgs,
+    args: WatchArgs,
     who: pulumi.Output[str],
     own: pulumi.Output[str],
     parent: pulumi.Resource,
@@ -94,9 +95,7 @@ def restrict_network(
     if network is None:
         return []
     opts = pulumi.ResourceOptions(parent=parent)
-    prometheus, alertmanager, grafana, state = (
-        _pods(part) for part in ("prometheus", "alertmanager", "grafana", "state")
-    )
+    prometheus, alertmanager, grafana = (_pods(part) for part in ("prometheus", "alertmanager", "grafana"))
     # Kubelets are at nodes' addresses, which no selector names and, under Cilium, no block matches: a rule without a
     # destination is any, nodes included. Only Airflow's namespaces let Prometheus in.
     kubelets: Egress = {"ports": ports(KUBELET_PORT)}
@@ -125,17 +124,7 @@ def restrict_network(
         ),
     ]
     if args.state_image:
-        made.append(
-            policy(
-                f"{name}-network-state",
-                "kube-state-metrics",
-                namespace,
-                state,
-                opts,
-                ingress=[{"from_": [{"pod_selector": prometheus}]}],
-                egress=network.api_servers.apply(lambda found: [DNS, *found]),
-            )
-        )
+        made.append(state_policy(name, network, {"pod_selector": prometheus}, namespace, parent))
     if args.grafana_image:
         people: Ingress = {
             "from_": [{"namespace_selector": {"match_labels": INGRESS_NAMESPACE}}, {"pod_selector": prometheus}],
@@ -147,6 +136,25 @@ def restrict_network(
         )
     made.append(deny_by_default(f"{name}-network-default-deny", namespace, parent, made))
     return made
+
+
+def state_policy(
+    name: str,
+    network: ClusterNetwork,
+    reader: NetworkPolicyPeerArgsDict,
+    namespace: pulumi.Output[str],
+    parent: pulumi.Resource,
+) -> pulumi.Resource:
+    """kube-state-metrics talks to the Kubernetes API, and answers ``reader`` alone."""
+    return policy(
+        f"{name}-network-state",
+        "kube-state-metrics",
+        namespace,
+        _pods("state"),
+        pulumi.ResourceOptions(parent=parent),
+        ingress=[{"from_": [reader]}],
+        egress=network.api_servers.apply(lambda found: [DNS, *found]),
+    )
 
 
 def _pods(part: str) -> LabelSelectorArgsDict:

@@ -101,6 +101,7 @@ def run_alertmanager(
             "receivers": checksum(args.checksum_key, *given.values()),
         },
         volume="1Gi",
+        storage_class=args.retention.storage_class,
     )
     who = account(name, PART, namespace, parent).metadata.name
     running = run_server(name, server, args, namespace, who, parent, [config, secret, *depends_on])

@@ -11,6 +11,9 @@ from typing import Any
 
 import yaml
 
+from components.ingress.certificates import SECRET as TLS
+from components.ingress.configuration import NAMESPACE as INGRESS
+
 RUNBOOKS = "docs/runbooks"
 SERIES_WARNING = 0.8
 """Of the most series that a pod may have."""
@@ -130,7 +133,9 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "VolumeFillingUp",
-        "kubelet_volume_stats_available_bytes / kubelet_volume_stats_capacity_bytes < 0.15",
+        # Where Google collects, only the namespace says whose it is.
+        "label_replace(kubelet_volume_stats_available_bytes / kubelet_volume_stats_capacity_bytes < 0.15, "
+        '"airflow", "$1", "namespace", "airflow-(.+)")',
         "15m",
         Severity.WARNING,
         "The volume {{ $labels.persistentvolumeclaim }} in {{ $labels.namespace }} has "
@@ -155,7 +160,8 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "CertificateExpires",
-        "min by (namespace, name) (certmanager_certificate_expiration_timestamp_seconds) - time() < 14 * 86400",
+        "min by (namespace, name) (certmanager_certificate_expiration_timestamp_seconds "
+        "or airflow_platform_certificate_expiration_timestamp_seconds) - time() < 14 * 86400",
         "1h",
         Severity.WARNING,
         "The certificate {{ $labels.name }} in {{ $labels.namespace }} has {{ $value | humanizeDuration }} left",
@@ -210,31 +216,43 @@ ALERTS: tuple[Alert, ...] = (
 )
 
 
-def rules(series_limit: int) -> dict[str, Any]:
-    """Prometheus' rules (https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/)."""
+CERTIFICATE = "airflow_platform_certificate_expiration_timestamp_seconds"
+"""When the way in's certificate ends, as the last `up` made it."""
+
+
+def rules(series_limit: int, certificate: int | None = None) -> dict[str, Any]:
+    """Prometheus' rules (https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/).
+
+    ``certificate`` is when the way in's ends (Unix time).
+    """
+    known = {} if certificate is None else {"namespace": INGRESS, "name": TLS}
+    recorded = [{"record": CERTIFICATE, "expr": f"vector({certificate})", "labels": known}] if known else []
     threshold = str(int(SERIES_WARNING * series_limit))
     return {
         "groups": [
             {
                 "name": "airflow-platform",
                 "rules": [
-                    {
-                        "alert": alert.name,
-                        "expr": alert.expression.replace("@SERIES@", threshold),
-                        "for": alert.lasts,
-                        "labels": {"severity": str(alert.severity)},
-                        "annotations": {
-                            "summary": alert.summary,
-                            "runbook": f"{RUNBOOKS}/{alert.name}.md",
-                        },
-                    }
-                    for alert in ALERTS
+                    *recorded,
+                    *(
+                        {
+                            "alert": alert.name,
+                            "expr": alert.expression.replace("@SERIES@", threshold),
+                            "for": alert.lasts,
+                            "labels": {"severity": str(alert.severity)},
+                            "annotations": {
+                                "summary": alert.summary,
+                                "runbook": f"{RUNBOOKS}/{alert.name}.md",
+                            },
+                        }
+                        for alert in ALERTS
+                    ),
                 ],
             }
         ]
     }
 
 
-def rules_yml(series_limit: int) -> str:
+def rules_yml(series_limit: int, certificate: int | None = None) -> str:
     """The rules as a file."""
-    return yaml.safe_dump(rules(series_limit), sort_keys=False, width=1000)
+    return yaml.safe_dump(rules(series_limit, certificate), sort_keys=False, width=1000)

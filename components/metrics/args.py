@@ -48,29 +48,37 @@ class Retention:
         return f"{self.size_gib + max(1, -(-self.size_gib // 5))}Gi"
 
 
-@dataclass(frozen=True)
-class MetricsArgs:
-    """Arguments of ``Metrics``.
+@dataclass(frozen=True, kw_only=True)
+class WatchArgs:
+    """What every way of watching needs, and all that Google's own takes (``ManagedMetrics``).
 
     ``namespaces`` are those with something to measure, by name. ``interval_seconds`` is how often everything is asked;
     ``series_limit`` the most series that one pod may have: one that has more is not taken at all, and an alert says so
-    before. ``grafana`` and ``state`` are images, None where there is none.
+    before. ``state_image``: kube-state-metrics, None where there is none.
     """
 
-    prometheus_image: str
-    alertmanager_image: str
-    checksum_key: pulumi.Output[str]
     namespaces: Mapping[str, pulumi.Input[str]]
-    environment: str
-    grafana_image: str | None = None
-    grafana_url: str | None = None
-    """Where people find it; None: by a tunnel."""
     state_image: str | None = None
-    retention: Retention = Retention()
     interval_seconds: int = 30
     series_limit: int = 20_000
     receivers: tuple[Receiver, ...] = ()
+    certificate: pulumi.Output[int] | None = None
+    """When the way in's certificate ends (Unix time). None: nobody knows."""
     network: ClusterNetwork | None = None
     nodes: Nodes | None = None
     priority: pulumi.Input[str] | None = None
     protect: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsArgs(WatchArgs):
+    """Arguments of ``Metrics``. ``grafana_image``: None where there is none."""
+
+    prometheus_image: str
+    alertmanager_image: str
+    checksum_key: pulumi.Output[str]
+    environment: str
+    grafana_image: str | None = None
+    grafana_url: str | None = None
+    """Where people find it; None: by a tunnel."""
+    retention: Retention = Retention()

@@ -26,7 +26,9 @@ def run_prometheus(
 ) -> kubernetes.core.v1.Service:
     """Makes it; the Service that is returned is there when it answers."""
     opts = pulumi.ResourceOptions(parent=parent)
-    files = {"prometheus.yml": prometheus_yml(args), RULES: rules_yml(args.series_limit)}
+    end = pulumi.Output.from_input(args.certificate)
+    rules = end.apply(lambda certificate: rules_yml(args.series_limit, certificate))
+    files: dict[str, pulumi.Input[str]] = {"prometheus.yml": prometheus_yml(args), RULES: rules}
     config = kubernetes.core.v1.ConfigMap(
         f"{name}-{PART}-config", metadata=metadata(PART, namespace), data=files, opts=opts
     )
@@ -55,6 +57,7 @@ def run_prometheus(
         api_access=True,
         grace_period_seconds=120,
         volume=args.retention.volume,
+        storage_class=args.retention.storage_class,
         protect=args.protect,
     )
     running = run_server(name, server, args, namespace, who, parent, [config, *allowed, *depends_on])

@@ -11,7 +11,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.core.v1 import EnvVarArgsDict, ProbeArgsDict
 
-from components.metrics.args import NAMESPACE, MetricsArgs
+from components.metrics.args import NAMESPACE, WatchArgs
 from components.versions import version_label
 from components.workload import (
     OWNER,
@@ -56,6 +56,7 @@ class Server:
     api_access: bool = False
     grace_period_seconds: int = 30
     volume: str | None = None
+    storage_class: str | None = None
     protect: bool = False
 
     @property
@@ -72,7 +73,7 @@ def kept(path: str) -> Mount:
 def run_server(
     name: str,
     server: Server,
-    args: MetricsArgs,
+    args: WatchArgs,
     namespace: pulumi.Output[str],
     account: pulumi.Output[str],
     parent: pulumi.Resource,
@@ -94,7 +95,7 @@ def run_server(
             },
             opts=opts,
         )
-    claim = claim_spec(server.volume, "ReadWriteOnce", args.retention.storage_class)
+    claim = claim_spec(server.volume, "ReadWriteOnce", server.storage_class)
     return kubernetes.apps.v1.StatefulSet(
         f"{name}-{server.part}",
         metadata=known,
@@ -124,7 +125,7 @@ def serve(
     )
 
 
-def _pod(server: Server, args: MetricsArgs, account: pulumi.Output[str]) -> Pod:
+def _pod(server: Server, args: WatchArgs, account: pulumi.Output[str]) -> Pod:
     ready, healthy = (_probe(*asked) for asked in (server.ready, server.healthy))
     container = Container(
         name=server.name or server.part,

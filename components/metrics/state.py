@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pulumi
 
 from components.metrics.access import READ_STATE, account, allow_in
-from components.metrics.args import MetricsArgs
+from components.metrics.args import WatchArgs
 from components.metrics.server import Server, run_server
 from components.workload import Resources
 
@@ -40,11 +40,11 @@ METRICS = (
 def run_state(
     name: str,
     image: str,
-    args: MetricsArgs,
+    args: WatchArgs,
     namespace: pulumi.Output[str],
     parent: pulumi.Resource,
     depends_on: Sequence[pulumi.Resource],
-) -> None:
+) -> Server:
     """Makes it. It may list only what it shows, in the namespaces that are measured."""
     who = account(name, PART, namespace, parent).metadata.name
     allowed = allow_in(PART, READ_STATE, args, who, namespace, parent)
@@ -68,3 +68,4 @@ def run_state(
         api_access=True,
     )
     run_server(name, server, args, namespace, who, parent, [*allowed, *depends_on])
+    return server

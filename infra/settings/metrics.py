@@ -50,7 +50,21 @@ class AlertRoute(SettingsModel):
     """None named: all."""
 
 
-class PrometheusMetrics(SettingsModel):
+class _Watched(SettingsModel):
+    """What both kinds have."""
+
+    interval_seconds: Annotated[int, Field(ge=10, le=30)] = 30
+    """More than 30 would make the first alert late."""
+    series_limit: Annotated[int, Field(ge=1000, le=1_000_000)] = 20_000
+    """Of one pod: what has more is not taken."""
+    kube_state: bool = True
+    """kube-state-metrics: needed by the alerts on crash loops, quotas and upkeep."""
+    namespaces: tuple[DnsLabel, ...] = ()
+    """Others whose pods are asked, too."""
+    routes: tuple[AlertRoute, ...] = ()
+
+
+class PrometheusMetrics(_Watched):
     """A Prometheus and an Alertmanager of the environment's own, in the namespace ``metrics``."""
 
     kind: Literal["prometheus"]
@@ -58,16 +72,13 @@ class PrometheusMetrics(SettingsModel):
     retention_gib: Annotated[int, Field(ge=1, le=1000)] = 8
     """Whichever of the two is reached first. The volume is a fifth larger."""
     storage_class: str | None = None
-    interval_seconds: Annotated[int, Field(ge=10, le=30)] = 30
-    """More than 30 would make the first alert late."""
-    series_limit: Annotated[int, Field(ge=1000, le=1_000_000)] = 20_000
-    """Of one pod: what has more is not taken."""
-    kube_state: bool = True
-    """kube-state-metrics: needed by the alerts on crash loops, quotas and upkeep."""
     grafana: bool = True
-    namespaces: tuple[DnsLabel, ...] = ()
-    """Others whose pods are asked, too, where they say so by the annotation ``prometheus.io/scrape``."""
-    routes: tuple[AlertRoute, ...] = ()
 
 
-MetricsSettings = PrometheusMetrics
+class GoogleManagedMetrics(_Watched):
+    """Google Managed Prometheus, on a cluster that has its collectors (``cluster.managedPrometheus``)."""
+
+    kind: Literal["google-managed"]
+
+
+MetricsSettings = Annotated[PrometheusMetrics | GoogleManagedMetrics, Field(discriminator="kind")]

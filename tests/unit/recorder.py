@@ -68,6 +68,8 @@ class _Answers(mocks.Mocks):
             state["result"] = {SECRET_SIGNATURE: SECRET_VALUE, "value": generated}
         elif args.typ == "random:index/randomId:RandomId":
             state["hex"] = "0a1b2c"
+        elif args.typ == "tls:index/locallySignedCert:LocallySignedCert":
+            state["validityEndTime"] = "2033-05-18T03:33:20Z"
         elif args.typ == "gcp:container/cluster:Cluster":
             state["controlPlaneEndpointsConfig"]["dnsEndpointConfig"]["endpoint"] = "gke-1.europe-west1.gke.goog"
         elif args.typ == "gcp:sql/databaseInstance:DatabaseInstance":

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from components.metrics.alerts import ALERTS, rules_yml
-from tests.unit.alert_cases import CASES, Case, Series
+from tests.unit.alert_cases import CASES, DAY, Case, Series
 
 ROOT = Path(__file__).resolve().parents[2]
 SERIES_LIMIT = 1000
@@ -35,12 +35,14 @@ def looks_at(case: Case) -> list[dict[str, Any]]:
 
 
 def said_by(promtool: Path, folder: Path, cases: tuple[Case, ...]) -> subprocess.CompletedProcess[str]:
-    (folder / "rules.yml").write_text(rules_yml(SERIES_LIMIT))
-    tests = {
-        "rule_files": ["rules.yml"],
-        "evaluation_interval": "15s",
-        "tests": [test for case in cases for test in looks_at(case)],
-    }
+    return looked_at_by(promtool, folder, [test for case in cases for test in looks_at(case)])
+
+
+def looked_at_by(
+    promtool: Path, folder: Path, looks: list[dict[str, Any]], certificate: int | None = None
+) -> subprocess.CompletedProcess[str]:
+    (folder / "rules.yml").write_text(rules_yml(SERIES_LIMIT, certificate))
+    tests = {"rule_files": ["rules.yml"], "evaluation_interval": "15s", "tests": looks}
     (folder / "tests.yml").write_text(yaml.safe_dump(tests))
     return subprocess.run(
         [promtool, "test", "rules", "tests.yml"], cwd=folder, capture_output=True, text=True, check=False
@@ -77,6 +79,16 @@ def test_the_test_of_the_alerts_does_fail_where_one_is_silent(promtool: Path, tm
     said = said_by(promtool, tmp_path, (Case(case.alert, case.calm[0], case.at, case.labels, case.summary),))
     assert said.returncode == 1
     assert "AirflowSchedulerDown" in said.stdout + said.stderr
+
+
+@pytest.mark.parametrize(("days_left", "fires"), [(10, True), (40, False)])
+def test_a_certificate_of_the_platforms_own_expires_with_no_exporter_to_say_so(
+    promtool: Path, tmp_path: Path, days_left: int, fires: bool
+) -> None:
+    (case,) = [case for case in CASES if case.alert == "CertificateExpires"]
+    quiet, firing = looks_at(case)[1] | {"input_series": []}, looks_at(case)[0] | {"input_series": []}
+    said = looked_at_by(promtool, tmp_path, [firing if fires else quiet], certificate=days_left * DAY)
+    assert said.returncode == 0, said.stdout + said.stderr
 
 
 def test_every_alert_has_a_page_that_says_what_to_look_at_and_what_to_do() -> None:

@@ -195,7 +195,7 @@ def test_every_pod_that_calls_google_acts_as_an_account_with_no_more_than_it_nee
         "migrate": components,
         "task": "prod-main-tasks@acme.iam.gserviceaccount.com",
         "bootstrap-main": "prod-database@acme.iam.gserviceaccount.com",
-        "nginx-ingress": None,
+        **dict.fromkeys(["nginx-ingress", "prometheus", "alertmanager", "grafana", "state"]),
     }
     on_project = {
         (r.inputs["role"], r.inputs["member"].partition("@")[0].partition(":")[2]): r.inputs.get("condition")

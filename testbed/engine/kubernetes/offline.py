@@ -23,8 +23,10 @@ from testbed.engine.values import Properties, from_struct, has_unknown, plain, t
 CLUSTER_SCOPED: Final = frozenset(
     {
         "APIService",
+        "ClusterPodMonitoring",
         "ClusterRole",
         "ClusterRoleBinding",
+        "ClusterRules",
         "CustomResourceDefinition",
         "IngressClass",
         "MutatingWebhookConfiguration",
@@ -39,7 +41,7 @@ CLUSTER_SCOPED: Final = frozenset(
         "ValidatingWebhookConfiguration",
     }
 )
-"""Of Kubernetes' own kinds (`kubectl api-resources --namespaced=false`, 1.34)."""
+"""Of Kubernetes' own kinds (`kubectl api-resources --namespaced=false`, 1.34), and of Google Managed Prometheus'."""
 
 
 EVERY_CLUSTER_HAS: Final = {
