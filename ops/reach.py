@@ -14,6 +14,7 @@ from ops.door import Door
 from ops.target import Target
 from testbed.progress import Failure
 
+API = "api-server"
 API_PORT = 8080
 CONTROLLER = f"{NAME}.{NAMESPACE}.svc.cluster.local"
 AUTHORITY = "ingress-ca.pem"
@@ -52,17 +53,17 @@ def authority_file(target: Target) -> Path:
 
 
 @contextmanager
-def reach(target: Target, namespace: str) -> Iterator[str]:
-    """The URL of the api-server in ``namespace``.
+def reach(target: Target, namespace: str, service: str = API, port: int = API_PORT) -> Iterator[str]:
+    """The URL of the api-server in ``namespace``, or of another ``service`` there.
 
     On the testbed it stays after the block, until the cluster goes down; elsewhere `kubectl port-forward` makes it for
     as long as the block lasts.
     """
     if target.testbed:
-        port = target.testbed.forward(f"api-server.{namespace}.svc.cluster.local", API_PORT)
-        yield f"http://127.0.0.1:{port}"
+        local = target.testbed.forward(f"{service}.{namespace}.svc.cluster.local", port)
+        yield f"http://127.0.0.1:{local}"
         return
-    command = port_forward_command(target, namespace)
+    command = port_forward_command(target, namespace, service=service, port=port)
     if not shutil.which(command[0]):
         raise Failure("kubectl is not on PATH, and there is no other way into your cluster.\nMend: install kubectl.")
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
@@ -77,9 +78,11 @@ def reach(target: Target, namespace: str) -> Iterator[str]:
             process.terminate()
 
 
-def port_forward_command(target: Target, namespace: str, local_port: str = "") -> list[str]:
+def port_forward_command(
+    target: Target, namespace: str, local_port: str = "", service: str = API, port: int = API_PORT
+) -> list[str]:
     """The kubectl command that makes the way by hand."""
     command = ["kubectl", f"--context={target.context}", f"--namespace={namespace}"]
     if target.kubeconfig:
         command.append(f"--kubeconfig={target.kubeconfig}")
-    return [*command, "port-forward", "service/api-server", f"{local_port}:{API_PORT}"]
+    return [*command, "port-forward", f"service/{service}", f"{local_port}:{port}"]

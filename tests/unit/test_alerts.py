@@ -1,6 +1,5 @@
 """Alerts fire when they should and not when they should not, by Prometheus' own test of rules."""
 
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import yaml
 
 from components.metrics.alerts import ALERTS, rules_yml
 from tests.unit.alert_cases import CASES, DAY, Case, Series
+from tests.unit.debian import debians
 
 ROOT = Path(__file__).resolve().parents[2]
 SERIES_LIMIT = 1000
@@ -51,17 +51,7 @@ def looked_at_by(
 
 @pytest.fixture(scope="module")
 def promtool(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Debian's, without installing it: that would start a server."""
-    found = shutil.which("promtool")
-    if found:
-        return Path(found)
-    if not shutil.which("apt-get"):
-        pytest.skip("promtool is not on PATH, and Debian's package can't be had here")
-    folder = tmp_path_factory.mktemp("promtool")
-    subprocess.run(["apt-get", "download", "-q", "prometheus"], cwd=folder, check=True, capture_output=True)
-    (package,) = folder.glob("*.deb")
-    subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
-    return folder / "usr/bin/promtool"
+    return debians("promtool", "prometheus", tmp_path_factory)
 
 
 def test_every_alert_has_figures_at_which_it_fires_and_at_which_it_does_not() -> None:
