@@ -76,11 +76,11 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "AirflowTasksNotStarting",
-        "sum by (airflow, executor) (airflow_executor_queued_tasks) > 0 "
-        "and sum by (airflow, executor) (airflow_executor_running_tasks) == 0",
+        # An executor calls running what waits in a broker or for a node; a pool does not.
+        "sum by (airflow) (airflow_pool_queued_slots) > 0 and sum by (airflow) (airflow_pool_running_slots) == 0",
         "10m",
         Severity.PAGE,
-        "Tasks of Airflow {{ $labels.airflow }} have been queued for 10 minutes, none runs ({{ $labels.executor }})",
+        "Tasks of Airflow {{ $labels.airflow }} have been queued for 10 minutes, and none runs",
     ),
     Alert(
         "AirflowImportErrors",

@@ -12,8 +12,8 @@ AIRFLOW = 'airflow="main"'
 POOL = 'airflow="main", name="airflow_main"'
 DELAY = 'airflow="main", dag_id="sales", quantile="0.9"'
 UP = 'up{job="pods", namespace="airflow-main", airflow="main", pod="statsd-1", container="statsd", component="statsd"}'
-RUNS = 'airflow_executor_running_tasks{airflow="main", executor="KubernetesExecutor"}'
-WAITS = 'airflow_executor_queued_tasks{airflow="main", executor="KubernetesExecutor"}'
+RUNS = 'airflow_pool_running_slots{airflow="main", pool="default_pool"}'
+WAITS = 'airflow_pool_queued_slots{airflow="main", pool="default_pool"}'
 POD = 'airflow="main", namespace="airflow-main", pod="scheduler-1", container="scheduler"'
 CRON = 'airflow="main", namespace="airflow-main", cronjob="db-clean"'
 QUOTA = 'airflow="main", namespace="airflow-main", resource="limits.memory"'
@@ -100,8 +100,8 @@ CASES = (
         "AirflowTasksNotStarting",
         {WAITS: "3x30", RUNS: "0x30"},
         "11m",
-        {"airflow": "main", "executor": "KubernetesExecutor"},
-        "Tasks of Airflow main have been queued for 10 minutes, none runs (KubernetesExecutor)",
+        MAIN,
+        "Tasks of Airflow main have been queued for 10 minutes, and none runs",
         calm=({WAITS: "3x30", RUNS: "1x30"}, {WAITS: "0x30", RUNS: "0x30"}),
     ),
     Case(

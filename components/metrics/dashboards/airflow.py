@@ -30,18 +30,18 @@ GLANCE = Dashboard(
         ),
         Panel(
             "Tasks running",
-            "As the executors count them, now.",
+            "Slots of all pools that are taken by a task that runs, now.",
             "short",
-            [Query(_sum(f"airflow_executor_running_tasks{{{A}}}"))],
+            [Query(_sum(f"airflow_pool_running_slots{{{A}}}"))],
             "statsd",
             "stat",
             6,
         ),
         Panel(
             "Tasks queued",
-            "Handed to an executor and not yet running. Many, for long: slots, quota or nodes are full.",
+            "Handed to an executor and not yet running. Many, for long: workers, quota or nodes are full.",
             "short",
-            [Query(_sum(f"airflow_executor_queued_tasks{{{A}}}"))],
+            [Query(_sum(f"airflow_pool_queued_slots{{{A}}}"))],
             "statsd",
             "stat",
             6,
@@ -180,7 +180,7 @@ TASKS = Dashboard(
     (
         Panel(
             "Slots",
-            "Of the executors: running, queued, open.",
+            "Of the executors: running, queued, open. What waits in a broker or for a node counts as running.",
             "short",
             [
                 Query(
