@@ -26,6 +26,7 @@ from components.priorities import COMPONENTS as COMPONENTS_PRIORITY
 from components.priorities import Priorities
 from components.versions import ImageSource
 from components.workload import Nodes
+from infra.backups import check_backups
 from infra.celery import celery_of
 from infra.customisation import backfill_lane, customisation, task_nodes, task_shapes
 from infra.dag_delivery import dag_source
@@ -95,11 +96,12 @@ def deploy(settings: Settings, environment: str) -> None:
         escrowed["database-administrator"] = instance.administrator_password
     else:
         raise AssertionError("the settings let no database on Google Cloud pass without 'google'")
+    nodes = _component_nodes(settings)
     if isinstance(database, DatabaseServer):
         image = dag_images[settings.airflows[0].name].reference
+        check_backups(settings, google, instance, cluster, database, image, checksum_key, nodes, opts)
         offer(settings, environment, database, image, cluster.kubeconfig, network, priority, checksum_key, opts)
     connections = connection_budgets(settings)
-    nodes = _component_nodes(settings)
     routes = None if cluster.base else way_in_of(settings, google, images, checksum_key, network, nodes, priority, opts)
     shipper = ship_logs(settings, images, checksum_key, network, priority, opts)
     airflows: dict[str, Airflow] = {}
@@ -158,16 +160,15 @@ def deploy(settings: Settings, environment: str) -> None:
         settings,
         environment,
         airflows,
-        Surroundings(routes, shipper, network, nodes, priority),
+        Surroundings(database, routes, shipper, network, nodes, priority),
         images,
         checksum_key,
         opts,
     )
     if cluster.base:
         lead_by_base(settings, airflows, opts)
-    retired = [asked for asked in settings.airflows if asked.state is AirflowState.RETIRED]
     if google:
-        google.escrow(escrowed, released=[_fernet_key(asked) for asked in retired])
+        google.escrow(escrowed, [_fernet_key(one) for one in settings.airflows if one.state is AirflowState.RETIRED])
     pulumi.export(
         "airflows",
         {

@@ -6,8 +6,9 @@ from typing import Any
 
 import pulumi
 
-from components.airflow import Airflow
-from components.airflow.args import Statsd
+from components.airflow import Airflow, DatabaseServer
+from components.airflow.args import SharedServer, Statsd
+from components.database_administration import NAMESPACE as DATABASE
 from components.ingress import Backend, Routes
 from components.ingress.configuration import NAMESPACE as INGRESS
 from components.logs import Shipper
@@ -19,7 +20,8 @@ from components.network import GOOGLES_COLLECTORS, ClusterNetwork, from_pods, se
 from components.versions import ImageSource
 from components.workload import Nodes
 from infra.ingress import lead_beside
-from infra.settings import AirflowState, Settings
+from infra.network import IN_CLUSTER_DATABASE
+from infra.settings import AirflowState, InClusterDatabase, Settings
 from infra.settings.ingress_addresses import beside
 from infra.settings.metrics import (
     AlertRoute,
@@ -41,6 +43,7 @@ SLACK = "hooks.slack.com"
 class Surroundings:
     """What is measured beside the Airflows where it is there, and where what measures may run and connect to."""
 
+    database: DatabaseServer | SharedServer
     routes: Routes | None
     shipper: Shipper | None
     network: ClusterNetwork | None
@@ -129,6 +132,9 @@ def _namespaces(
         found[INGRESS] = around.routes.controller.namespace
     if around.shipper:
         found[LOGS] = around.shipper.namespace
+    if isinstance(around.database, DatabaseServer):
+        in_cluster = isinstance(settings.database, InClusterDatabase)
+        found[IN_CLUSTER_DATABASE if in_cluster else DATABASE] = around.database.namespace
     return found
 
 

@@ -69,8 +69,9 @@ def allow_database(
     instance: pulumi.Input[str],
     member: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
+    role: str = "roles/cloudsql.client",
 ) -> gcp.projects.IAMMember:
-    """Lets ``member`` connect to one Cloud SQL instance, and to no other of the project.
+    """Lets ``member`` connect to one Cloud SQL instance, or do what else ``role`` says, and to no other of the project.
 
     https://cloud.google.com/sql/docs/postgres/iam-conditions
     """
@@ -83,7 +84,7 @@ def allow_database(
     return gcp.projects.IAMMember(
         name,
         project=project,
-        role="roles/cloudsql.client",
+        role=role,
         member=member,
         condition={"title": "one-instance", "expression": expression},
         opts=opts,

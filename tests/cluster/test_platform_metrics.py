@@ -169,4 +169,5 @@ def test_a_scheduler_that_stops_is_told_within_three_minutes_and_told_well_again
         finally:
             apps.patch_namespaced_deployment_scale(*scheduler, {"spec": {"replicas": 1}})
         wait_until(lambda: ("AirflowSchedulerDown", "resolved") in told(core), 240, "the receiver is told of the end")
-        assert {name for name, _ in told(core)} == {"AirflowSchedulerDown"}
+        # The volumes are folders on this machine's disk, which may be full.
+        assert {name for name, _ in told(core)} - {"VolumeFillingUp"} == {"AirflowSchedulerDown"}

@@ -56,8 +56,7 @@ kube_pod_status_phase{namespace="airflow-main",pod="a",uid="1",phase="Running"} 
 kube_resourcequota{namespace="airflow-main",resourcequota="airflow",resource="limits.memory",type="used"} 1
 kube_resourcequota{namespace="airflow-main",resourcequota="airflow",resource="limits.memory",type="hard"} 2
 """,
-    # k8s.io/kubernetes v1.34.4, pkg/kubelet/metrics/collectors/volume_stats.go. The testbed's volumes are folders, of
-    # which a kubelet shows nothing.
+    # k8s.io/kubernetes v1.34.4, pkg/kubelet/metrics/collectors/volume_stats.go
     "kubelet-volumes": """
 kubelet_volume_stats_available_bytes{namespace="airflow-main",persistentvolumeclaim="logs"} 1
 kubelet_volume_stats_capacity_bytes{namespace="airflow-main",persistentvolumeclaim="logs"} 2

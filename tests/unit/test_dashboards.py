@@ -19,6 +19,7 @@ ADDED = {"airflow", "namespace", "pod", "container", "component", "job", "instan
 """Labels that Prometheus itself puts on (components/metrics/discovery.py)."""
 PANELS = [panel for board in DASHBOARDS for panel in board.panels]
 ELSEWHERE = {"kubelet": "kubelet-volumes"}
+"""Of a kubelet's figures, alerts ask for those of volumes alone."""
 
 
 def asked_for() -> list[tuple[str, str, str]]:

@@ -172,7 +172,7 @@ RESOURCES = Dashboard(
                     "{{airflow}} {{persistentvolumeclaim}}",
                 )
             ],
-            "kubelet-volumes",
+            "kubelet",
         ),
         Panel(
             "Series, by pod",
