@@ -9,7 +9,7 @@ import pulumi
 from components.airflow import Airflow, DatabaseServer
 from components.airflow.args import SharedServer, Statsd
 from components.database_administration import NAMESPACE as DATABASE
-from components.ingress import Backend, Routes
+from components.ingress import Backend, IngressController, Routes
 from components.ingress.configuration import NAMESPACE as INGRESS
 from components.logs import Shipper
 from components.logs.shipper import NAMESPACE as LOGS
@@ -92,7 +92,7 @@ def watch(
         "interval_seconds": asked.interval_seconds,
         "series_limit": asked.series_limit,
         "receivers": receivers_of(settings, asked),
-        "certificate": around.routes.controller.expires if around.routes else None,
+        "certificate": _certificate(around.routes),
         "network": around.network,
         "nodes": around.nodes,
         "priority": around.priority,
@@ -119,6 +119,12 @@ def watch(
     if metrics.grafana:
         backend = Backend(metrics.namespace, GRAFANA, GRAFANA_PORT, [metrics.grafana])
         lead_beside(around.routes, settings, GRAFANA, backend, websockets=True)
+
+
+def _certificate(routes: Routes | None) -> pulumi.Output[int] | None:
+    """When the way in's certificate ends; None where it is another stack's, or nobody knows."""
+    own = routes.controller if routes else None
+    return own.expires if isinstance(own, IngressController) else None
 
 
 def _namespaces(

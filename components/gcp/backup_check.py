@@ -40,7 +40,7 @@ class BackupCheckArgs:
     image: pulumi.Input[str]
     project: str
     instance: pulumi.Input[str]
-    namespace: pulumi.Output[str]
+    namespace: pulumi.Input[str]
     account: pulumi.Output[str]
     checksum_key: pulumi.Output[str]
     nodes: Nodes | None = None

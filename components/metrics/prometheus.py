@@ -58,7 +58,6 @@ def run_prometheus(
         grace_period_seconds=120,
         volume=args.retention.volume,
         storage_class=args.retention.storage_class,
-        protect=args.protect,
     )
     running = run_server(name, server, args, namespace, who, parent, [config, *allowed, *depends_on])
     return serve(name, server, namespace, parent, running)

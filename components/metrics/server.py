@@ -57,7 +57,6 @@ class Server:
     grace_period_seconds: int = 30
     volume: str | None = None
     storage_class: str | None = None
-    protect: bool = False
 
     @property
     def selector(self) -> dict[str, str]:
@@ -80,7 +79,6 @@ def run_server(
     depends_on: Sequence[pulumi.Resource],
 ) -> pulumi.Resource:
     """Makes the StatefulSet or the Deployment, with the service account of the name ``account``."""
-    opts = pulumi.ResourceOptions(parent=parent, protect=server.protect or None, depends_on=depends_on)
     known = metadata(server.name or server.part, namespace)
     template = pod_template(_pod(server, args, account))
     if server.volume is None:
@@ -93,7 +91,7 @@ def run_server(
                 "selector": {"match_labels": server.selector},
                 "template": template,
             },
-            opts=opts,
+            opts=pulumi.ResourceOptions(parent=parent, depends_on=depends_on),
         )
     claim = claim_spec(server.volume, "ReadWriteOnce", server.storage_class)
     return kubernetes.apps.v1.StatefulSet(
@@ -106,7 +104,7 @@ def run_server(
             "template": template,
             "volume_claim_templates": [{"metadata": {"name": DATA, "labels": dict(OWNER)}, "spec": claim}],
         },
-        opts=opts,
+        opts=pulumi.ResourceOptions(parent=parent, protect=args.protect, depends_on=depends_on),
     )
 
 

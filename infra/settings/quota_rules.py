@@ -59,6 +59,7 @@ def parts_of(settings: "Settings", airflow: AirflowSettings) -> Sequence["Part"]
     from components.airflow.git_sync import RESOURCES as GIT_SYNC  # noqa: PLC0415
     from components.airflow.pgbouncer import EXPORTER  # noqa: PLC0415
     from components.airflow.quota import Part  # noqa: PLC0415 (keeps settings free of the SDKs)
+    from components.airflow.statsd import RESOURCES as STATSD  # noqa: PLC0415
     from components.auth_proxy import RESOURCES as PROXY  # noqa: PLC0415
     from infra.celery import REPLICAS, worker_resources  # noqa: PLC0415
     from infra.sizing import resources_of  # noqa: PLC0415
@@ -84,6 +85,8 @@ def parts_of(settings: "Settings", airflow: AirflowSettings) -> Sequence["Part"]
     if size.pooler.enabled:
         pooler = [resources_of(amounts.pooler), EXPORTER, *proxy]
         parts.append(Part("pgbouncer", pooler, size.pooler.replicas + 1))
+    if settings.metrics:
+        parts.append(Part("statsd", [STATSD], 1))  # it goes before its successor comes
     if Executor.CELERY in airflow.executor:
         celery = airflow.celery or CelerySettings()
         # A worker goes before its successor comes; where their number varies, the least of them count.

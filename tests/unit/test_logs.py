@@ -74,9 +74,11 @@ def test_its_password_is_in_its_secret_only(recorded: Recording) -> None:
     assert PASSWORD not in str(configuration(components=True))
 
 
-def test_it_reaches_its_store_and_no_other_pod_reaches_it(recorded: Recording) -> None:
+def test_it_reaches_its_store_and_only_what_reads_metrics_reaches_it(recorded: Recording) -> None:
     spec = recorded.one("NetworkPolicy", "logs-network").inputs["spec"]
-    assert spec["policyTypes"] == ["Egress"]
+    (rule,) = spec["ingress"]
+    assert rule["ports"] == [{"port": 24231, "protocol": "TCP"}]
+    assert all("namespaceSelector" in source for source in rule["from"])
     assert spec["egress"][-1]["ports"] == [{"port": 9200, "protocol": "TCP"}]
 
 

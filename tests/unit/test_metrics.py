@@ -23,6 +23,7 @@ ROUTES = [
     {"name": "by-mail", "to": {"kind": "mail", "to": ["a@example.com", "b@example.com"], "smtp": SMTP}},
     {"name": "in-cluster", "to": {"kind": "webhook", "url": "http://alerts.tools.svc.cluster.local:8080/alerts"}},
 ]
+MEASURED = {"airflow-main", "ingress", "metrics", "postgresql"}
 SECRETS = {"everything": HOOK, "main-team": "hush-key", "by-mail": "hush-mail"}
 
 
@@ -80,7 +81,7 @@ def test_the_exporter_has_the_official_charts_names_and_labels(watched: Recordin
 
 def test_prometheus_may_find_pods_where_it_measures_and_read_nodes_figures_and_no_more(watched: Recording) -> None:
     roles = {name: one.inputs for name, one in watched.of("Role").items() if "metrics-prometheus" in name}
-    assert {one["metadata"]["namespace"] for one in roles.values()} == {"airflow-main", "ingress", "metrics"}
+    assert {one["metadata"]["namespace"] for one in roles.values()} == MEASURED
     for one in roles.values():
         assert [rule["verbs"] for rule in one["rules"]] == [rule["verbs"] for rule in FIND_PODS]
     role = watched.one("ClusterRole", "metrics-nodes")
@@ -98,7 +99,7 @@ def test_prometheus_asks_pods_that_say_so_in_the_namespaces_that_it_may_look_int
     jobs = {one["job_name"]: one for one in configuration["scrape_configs"]}
     assert jobs.keys() == {"pods", "nodes-metrics-cadvisor", "nodes-metrics"}
     (found,) = jobs["pods"]["kubernetes_sd_configs"]
-    assert found == {"role": "pod", "namespaces": {"names": ["airflow-main", "ingress", "metrics"]}}
+    assert found == {"role": "pod", "namespaces": {"names": sorted(MEASURED)}}
     assert jobs["pods"]["sample_limit"] == 20_000
     template = watched.one("Deployment", "main-statsd").inputs["spec"]["template"]
     assert template["metadata"]["annotations"]["prometheus.io/scrape"] == "true"

@@ -10,6 +10,7 @@ import sys
 import urllib.request
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 API = "https://sqladmin.googleapis.com"
 METADATA = "http://metadata.google.internal"
@@ -18,12 +19,12 @@ SAID_TO_KUBERNETES = Path("/dev/termination-log")
 SECONDS = 30
 
 
-def answer(url: str, header: tuple[str, str]) -> dict:
+def answer(url: str, header: tuple[str, str]) -> dict[str, Any]:
     with urllib.request.urlopen(urllib.request.Request(url, headers=dict([header])), timeout=SECONDS) as response:
         return json.load(response)
 
 
-def newest(runs: list[dict]) -> datetime | None:
+def newest(runs: list[dict[str, Any]]) -> datetime | None:
     """When the latest backup ended that succeeded."""
     ends = [datetime.fromisoformat(run["endTime"]) for run in runs if run.get("status") == "SUCCESSFUL"]
     return max(ends, default=None)
