@@ -13,6 +13,7 @@ from kubernetes import client, utils
 
 from components.metrics.alerts import ALERTS
 from components.metrics.dashboards import DASHBOARDS
+from ops.alerts import firing_alerts
 from testbed.build import run
 from tests.cluster.looks import wait_until
 from tests.cluster.platform import Platform
@@ -166,6 +167,9 @@ def test_a_scheduler_that_stops_is_told_within_three_minutes_and_told_well_again
         apps.patch_namespaced_deployment_scale(*scheduler, {"spec": {"replicas": 0}})
         try:
             wait_until(lambda: ("AirflowSchedulerDown", "firing") in told(core), 180, "the receiver is told")
+            # What `make status` says.
+            (line,) = [one for one in firing_alerts(measured.target()) if "AirflowSchedulerDown" in one]
+            assert line.endswith("Mend: docs/runbooks/AirflowSchedulerDown.md")
         finally:
             apps.patch_namespaced_deployment_scale(*scheduler, {"spec": {"replicas": 1}})
         wait_until(lambda: ("AirflowSchedulerDown", "resolved") in told(core), 240, "the receiver is told of the end")
