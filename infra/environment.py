@@ -57,6 +57,7 @@ from infra.settings import (
 )
 from infra.settings.ingress_addresses import address_of, base_url
 from infra.settings.sizes import capacity, connection_budgets
+from infra.sign_in import sign_in_of
 from infra.sizing import sizing_of
 
 DAGS_IMAGE = "dags"
@@ -121,6 +122,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 base_url=base_url(asked, settings),
                 admin_user=asked.admin_user,
                 admin_email=asked.admin_email,
+                sign_in=sign_in_of(asked, secrets),
                 parallelism=capacity(asked).parallelism,
                 connection_limit=connections[asked.name],
                 sizing=sizing_of(asked, images),

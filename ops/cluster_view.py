@@ -1,12 +1,14 @@
 """Looks into a target's cluster: Secrets, pods and what is wrong with them. Reads only."""
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
+from ops.pod_exec import run_in_pod
 from ops.target import Target
 from testbed.progress import Failure
 
@@ -43,6 +45,19 @@ class ClusterView:
         """A Secret's values in clear: for logging in, never for printing."""
         found = self._ask(lambda: self._core.read_namespaced_secret(name, namespace, _request_timeout=TIMEOUT_SECONDS))
         return {key: base64.b64decode(value).decode() for key, value in (found.data or {}).items()}
+
+    def said_in(self, namespace: str, component: str, command: Sequence[str]) -> str:
+        """What ``command`` prints in a running pod of a component; Failure where none runs."""
+        selector = f"{OURS},app.kubernetes.io/component={component}"
+        found = self._ask(
+            lambda: self._core.list_namespaced_pod(namespace, label_selector=selector, _request_timeout=TIMEOUT_SECONDS)
+        )
+        running = [pod.metadata.name for pod in found.items if pod.status.phase == "Running"]
+        if not running:
+            raise Failure(f"no {component} runs in {namespace}")
+        said: list[bytes] = []
+        self._ask(lambda: run_in_pod(self._core, namespace, running[0], command, receive=said.append))
+        return b"".join(said).decode(errors="replace")
 
     def pods(self) -> list[Any]:
         """Every pod of the platform, task pods included."""

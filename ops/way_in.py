@@ -1,4 +1,4 @@
-"""What is wrong with the way in, for `make status`: its certificate."""
+"""What is wrong with the way in, for `make status`: its certificate, and who is asked who somebody is."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -11,17 +11,27 @@ from infra.settings import Settings
 from infra.settings.certificates import hosts_not_in
 from infra.settings.ingress import CertManagerTls, GivenTls, SecretTls, Tls
 from infra.settings.ingress_addresses import addresses, way_in
+from infra.settings.sign_in import GOOGLE_ISSUER, GoogleSignIn, OidcSignIn
 from ops.cluster_view import ClusterView
 from ops.target import Target
 from testbed.progress import Failure
 
 SOON = timedelta(days=14)
 """Or a quarter of its time, for one that is short-lived."""
+_ASK = """
+import sys, urllib.request
+try:
+    with urllib.request.urlopen(sys.argv[1], timeout=5) as answer:
+        print("" if answer.status == 200 else answer.status)
+except OSError as error:
+    print(getattr(error, "reason", error))
+"""
+"""Asked from where Airflow asks: another place may have another way."""
 
 
 def way_in_problems(chosen: Target, view: ClusterView) -> list[str]:
     """A line for each thing that keeps people out, or will soon."""
-    return list(_certificate_problems(chosen.settings, view))
+    return [*_certificate_problems(chosen.settings, view), *_provider_problems(chosen, view)]
 
 
 def _certificate_problems(settings: Settings, view: ClusterView) -> Iterator[str]:
@@ -57,3 +67,22 @@ def _kept(tls: Tls | None) -> tuple[str, str]:
             return SECRET, "give a new one"
         case _:
             return SECRET, "bring the stack up"
+
+
+def _provider_problems(chosen: Target, view: ClusterView) -> Iterator[str]:
+    for airflow in chosen.settings.airflows:
+        asked = airflow.sign_in
+        if not isinstance(asked, OidcSignIn | GoogleSignIn):
+            continue
+        issuer = GOOGLE_ISSUER if isinstance(asked, GoogleSignIn) else asked.issuer
+        url = f"{issuer}/.well-known/openid-configuration"
+        try:
+            said = view.said_in(f"airflow-{airflow.name}", "api-server", ["python", "-c", _ASK, url]).strip()
+        except Failure as error:
+            said = f"not asked: {error}"
+        if said:
+            yield (
+                f"airflows.{airflow.name}.signIn: {issuer} does not answer ({said}): nobody can sign in by it. Mend: "
+                "see to the provider, and to the way there; the administrator's password still gets a token at "
+                "/auth/token"
+            )

@@ -29,6 +29,7 @@ from components.airflow.pooled import MODULE
 from components.airflow.quota import limit_resources
 from components.airflow.secrets import ADMIN_SECRET, make_secrets
 from components.airflow.services import Services, grace_seconds
+from components.airflow.sign_in import make_sign_in, sign_in_files
 from components.airflow.statsd import run_statsd
 from components.airflow.task_logs import LogStoreParts, log_store
 from components.airflow.task_pod import pod_templates
@@ -69,6 +70,7 @@ class Airflow(pulumi.ComponentResource):
         restricted = restrict_network(name, args, self.namespace, self)
         restricted += limit_resources(name, args.quota, self.namespace, self)
         secrets = make_secrets(name, args, self.namespace, self)
+        sign_in = make_sign_in(name, args.sign_in, args.checksum_key, self.namespace, self)
         self.fernet_key = secrets.fernet_key
         logs = log_store(args.task_logs, name, self.namespace, args.protected, self)
         dags = dag_parts(name, args, self.namespace, self, FILES_FOLDER)
@@ -92,15 +94,17 @@ class Airflow(pulumi.ComponentResource):
 
         measured = run_statsd(blueprint, self.namespace, accounts.components, self)
         bootstrapped = database_for(name, args, secrets, self)
-        told = make_notification_secret(name, args.operation.notifications, self.namespace, self)
-        by_hand = make_env_secret(name, args.customisation, self.namespace, self)
+        given = [
+            *make_notification_secret(name, args.operation.notifications, self.namespace, self),
+            *make_env_secret(name, args.customisation, self.namespace, self),
+        ]
         mounted = [
             *restricted,
             *measured,
             config,
-            *told,
-            *by_hand,
+            *given,
             *secrets.resources,
+            *sign_in.resources,
             *logs.depends_on,
             *dags.depends_on,
         ]
@@ -109,13 +113,13 @@ class Airflow(pulumi.ComponentResource):
         if isinstance(args.database, SharedServer):
             database.append(jobs.await_database(database))
         migrated = migrate_schema(blueprint, jobs, accounts.migration, grace_seconds(args), database)
-        administered = jobs.create_admin([migrated])
+        administered = jobs.create_admin([migrated], sign_in)
         if args.backfill:
             jobs.make_pool(POOL, args.backfill.slots, [migrated])
 
         pooled = run_pgbouncer(blueprint, self.namespace, accounts.components, self, [bootstrapped, *mounted])
         services = Services(blueprint, self.namespace, accounts, self, [migrated, *pooled], broker)
-        api = services.api_server([administered])
+        api = services.api_server([administered], sign_in)
         parts = [services.scheduler(), services.dag_processor(), services.triggerer()]
         if args.celery and broker and not args.retired:
             ready = (migrated, *logs.depends_on, *dags.depends_on)
@@ -138,6 +142,7 @@ def _files(name: str, namespace: str, args: AirflowArgs, dags: DagParts, logs: L
         "webserver_config.py": script("webserver_config.py"),
         "heartbeat.py": script("heartbeat.py"),
         "create_admin.py": script("create_admin.py"),
+        **sign_in_files(args.sign_in, args.admin_user),
         **dags.files,
     }
     if args.sizing.pooler:

@@ -13,6 +13,7 @@ from components.airflow.dag_bundles import ArtifactStore, GitBundle
 from components.airflow.git_sync import GitSync
 from components.airflow.operation_args import OperationArgs
 from components.airflow.quota import QuotaArgs
+from components.airflow.sign_in import SignIn
 from components.airflow.sizing import SMALL, Sizing
 from components.airflow.task_logs import TaskLogStore
 from components.airflow.task_shapes import BackfillLane, TaskShape
@@ -177,6 +178,7 @@ class AirflowArgs:
     base_url: str | None = None
     admin_user: str = "admin"
     admin_email: str = "admin@example.com"
+    sign_in: SignIn = field(default_factory=SignIn)
 
     # capacity
     parallelism: int = 32

@@ -14,6 +14,7 @@ from pulumi_kubernetes.core.v1 import EnvVarArgsDict
 from components.airflow.configuration import FILES_FOLDER, script
 from components.airflow.pods import Blueprint
 from components.airflow.secrets import ADMIN_SECRET
+from components.airflow.sign_in import CLIENTS_FILE, CLIENTS_FOLDER, SignInParts
 from components.workload import RETRY_FAILED, Container, Mount, Pod, checksum, metadata, pod_template, secret_volume
 
 ADMIN_FOLDER = "/run/secrets/admin"
@@ -32,15 +33,21 @@ class Jobs:
         """Waits, two minutes at most, for a database that somebody else makes."""
         return self.run("await-database", ["airflow", "db", "check", "--retry", "60", "--retry-delay", "2"], depends_on)
 
-    def create_admin(self, depends_on: Sequence[pulumi.Resource]) -> kubernetes.batch.v1.Job:
-        """Makes the administrator, or sets a rotated password."""
+    def create_admin(self, depends_on: Sequence[pulumi.Resource], sign_in: SignInParts) -> kubernetes.batch.v1.Job:
+        """Makes the administrator and the API clients, or sets rotated passwords."""
         args = self.blueprint.args
+        clients = [f"{FILES_FOLDER}/{CLIENTS_FILE}", CLIENTS_FOLDER]
         return self.run(
             "create-admin",
-            ["python", f"{FILES_FOLDER}/create_admin.py", ADMIN_FOLDER, args.admin_email],
+            ["python", f"{FILES_FOLDER}/create_admin.py", ADMIN_FOLDER, args.admin_email, *clients],
             depends_on,
-            mounts=[Mount(secret_volume("admin", ADMIN_SECRET), ADMIN_FOLDER)],
-            contents=[args.admin_user, script("create_admin.py"), self.blueprint.secrets.admin_checksum],
+            mounts=[Mount(secret_volume("admin", ADMIN_SECRET), ADMIN_FOLDER), *sign_in.client_mounts],
+            contents=[
+                args.admin_user,
+                script("create_admin.py"),
+                self.blueprint.secrets.admin_checksum,
+                *sign_in.client_contents,
+            ],
         )
 
     def make_pool(self, pool: str, slots: int, depends_on: Sequence[pulumi.Resource]) -> kubernetes.batch.v1.Job:

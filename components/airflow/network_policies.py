@@ -133,6 +133,8 @@ def restrict_network(
         allow("metrics-read", COMPONENTS, ingress=[{"from_": [args.metrics.reader], "ports": ports(*METRICS_PORTS)}])
         allow("statsd", _only(STATSD), ingress=[{"from_": [{"pod_selector": EVERY_POD}], "ports": [statsd]}])
     allow("database-clients", {"match_labels": dict(CLIENT_LABEL)}, egress=cluster.database)
+    if args.sign_in.provider:
+        allow("sign-in", _only("api-server"), egress=[cluster.host(*server(args.sign_in.provider.issuer))])
     to_api = pulumi.Output.from_input(cluster.api_servers if network.tasks_use_kubernetes or args.pod_operator else [])
     allow(
         "authors-code",

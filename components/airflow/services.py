@@ -17,6 +17,7 @@ from components.airflow.customisation import added
 from components.airflow.notifications import notifier
 from components.airflow.pod_operator import launch_env
 from components.airflow.pods import CONFIG_MAP, Blueprint
+from components.airflow.sign_in import SignInParts
 from components.availability import disruption_budget
 from components.workload import TAKE_OVER, Pod, checksum, metadata, pod_template, selector
 
@@ -54,7 +55,7 @@ class Services:
     broker: Broker | None = None
     """The scheduler sends to it."""
 
-    def api_server(self, after: Sequence[pulumi.Resource]) -> kubernetes.core.v1.Service:
+    def api_server(self, after: Sequence[pulumi.Resource], sign_in: SignInParts) -> kubernetes.core.v1.Service:
         """UI, REST API and the Execution API that tasks talk to; returns the Service in front of it.
 
         ``after`` is what makes the administrator: it also writes all roles and permissions, which every api-server does
@@ -71,6 +72,7 @@ class Services:
             # Scheme and client as the way in says; network policies let no other namespace say so.
             env=[{"name": "FORWARDED_ALLOW_IPS", "value": "*"}] if self.blueprint.args.base_url else (),
             ports={"http": API_PORT},
+            mounts=sign_in.mounts,
             probes={
                 "startup": _while_starting(alive),
                 "liveness": {**alive, "period_seconds": 20, "failure_threshold": 6},
@@ -80,6 +82,7 @@ class Services:
             lifecycle={"pre_stop": {"sleep": {"seconds": DRAIN_SECONDS}}},
             grace_period_seconds=GRACE_SECONDS + DRAIN_SECONDS,
         )
+        pod = dataclasses.replace(pod, checksums={**pod.checksums, **sign_in.checksums})
         deployment = self._deployment("api-server", pod, ROLL, after)
         return kubernetes.core.v1.Service(
             f"{self.blueprint.name}-api-server-service",

@@ -13,6 +13,7 @@ from infra.settings.executors import Executor, Executors
 from infra.settings.network_policy import AirflowNetworkSettings
 from infra.settings.operations import OperationSecrets, OperationSettings
 from infra.settings.quota import ContainerLimits, Quota
+from infra.settings.sign_in import ApiClient, PasswordSignIn, SignIn
 from infra.settings.sizes import PoolerSettings, Replicas, Resources, Size
 from infra.settings.tasks import Backfill, TaskShape
 
@@ -88,6 +89,8 @@ class ProvidedSecrets(OperationSecrets):
     """One or more Fernet keys, separated by commas, the first encrypts: 32 url-safe base64-encoded bytes each."""
     api_secret_key: SecretStr | None = None
     jwt_secret: SecretStr | None = None
+    oidc_client_secret: SecretStr | None = None
+    """Of the client that the identity provider knows this Airflow as."""
     elasticsearch_user: SecretStr | None = None
     elasticsearch_password: SecretStr | None = None
     git_token: SecretStr | None = None
@@ -125,6 +128,9 @@ class AirflowSettings(OperationSettings):
     task_logs: TaskLogs
     admin_user: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._@-]{1,64}$")] = "admin"
     admin_email: Annotated[str, StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")] = "admin@example.com"
+    sign_in: SignIn = PasswordSignIn(kind="password")
+    api_clients: tuple[ApiClient, ...] = ()
+    """Programs that use the REST API, each with a user of its own."""
     size: Size = Size.SMALL
     parallelism: Annotated[int, Field(ge=1, le=2048)] | None = None
     """Most tasks that run at once in this Airflow. None: the size's."""

@@ -35,6 +35,7 @@ from infra.settings.operation_rules import operation_problems
 from infra.settings.planning import RESERVED_CONNECTIONS, connection_problems, default_connections
 from infra.settings.previews import PreviewSettings
 from infra.settings.quota_rules import quota_problems
+from infra.settings.sign_in_rules import sign_in_problems
 from infra.settings.sizes import connection_budgets, connections_needed, size_problems
 from infra.settings.task_rules import task_problems
 
@@ -113,6 +114,7 @@ class Settings(SettingsModel):
             *ingress_problems(self),
             *log_problems(self),
             *dev_stack_problems(self),
+            *sign_in_problems(self),
         ]
         if found:
             raise ValueError("\n".join(found))

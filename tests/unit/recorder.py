@@ -63,7 +63,9 @@ class _Answers(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str, dict[Any, Any]]:
         state = dict(args.inputs)
         # As long as asked for, different for each name, with characters that trip up naive quoting.
-        generated = (f"p@ss'\"$w%rd/:{args.name}:" + "x" * 64)[: int(state.get("length", 8))]
+        turn = (state.get("keepers") or {}).get("rotation", "0")
+        begin = "p@ss'\"$w%rd/:" + ("" if turn == "0" else f"{turn}:")
+        generated = (f"{begin}{args.name}:" + "x" * 64)[: int(state.get("length", 8))]
         if args.typ == "random:index/randomPassword:RandomPassword":
             state["result"] = {SECRET_SIGNATURE: SECRET_VALUE, "value": generated}
         elif args.typ == "random:index/randomId:RandomId":

@@ -1,8 +1,8 @@
-"""What `make status` says of the way in's certificate."""
+"""What `make status` says of the way in: of its certificate, and of who is asked who somebody is."""
 
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import pytest
@@ -13,6 +13,7 @@ from ops.way_in import way_in_problems
 from testbed.progress import Failure
 from tests.unit.stack_files import Tree, changed, settings, stack_config
 from tests.unit.test_ingress import ELSEWHERE, EXPIRED, GOOD, certificate, way_in
+from tests.unit.test_sign_in import OIDC, signs_in
 
 Kept = dict[str, dict[str, str]]
 
@@ -27,6 +28,21 @@ def said(kept: Kept, change: Callable[[Tree], object] = lambda _: None) -> list[
 
     on = types.SimpleNamespace(settings=settings(changed(stack_config("local"), change)))
     return way_in_problems(cast("Target", on), cast("ClusterView", types.SimpleNamespace(secret=secret)))
+
+
+def of_provider(answer: str | Failure) -> list[str]:
+    """Of the stack ``local`` with sign-in by a provider, where the api-server hears ``answer`` from it."""
+
+    def said_in(namespace: str, component: str, command: Sequence[str]) -> str:
+        assert (namespace, component) == ("airflow-main", "api-server")
+        assert command[-1] == f"{OIDC['issuer']}/.well-known/openid-configuration"
+        if isinstance(answer, Failure):
+            raise answer
+        return answer
+
+    on = types.SimpleNamespace(settings=settings(changed(stack_config("local"), signs_in(OIDC))))
+    view = types.SimpleNamespace(secret=lambda *_: one(GOOD)["tls"], said_in=said_in)
+    return way_in_problems(cast("Target", on), cast("ClusterView", view))
 
 
 def one(pair: tuple[str, str], name: str = "tls") -> Kept:
@@ -77,3 +93,14 @@ def test_it_is_looked_for_where_whoever_keeps_it_has_it(tls: Tree, secret: str, 
 def test_a_short_lived_certificate_is_not_always_about_to_end() -> None:
     assert said(one(certificate("*.airflow.localhost", since=4, days=3))) == []
     assert said(one(certificate("*.airflow.localhost", since=6, days=1))) != []
+
+
+def test_of_a_provider_that_answers_nothing_is_said() -> None:
+    assert of_provider("\n") == []
+
+
+def test_a_provider_that_does_not_answer_is_named_with_its_reason() -> None:
+    (line,) = of_provider("[Errno 111] Connection refused\n")
+    assert line.startswith(f"airflows.main.signIn: {OIDC['issuer']} does not answer ([Errno 111] Connection refused)")
+    (line,) = of_provider(Failure("no api-server runs in airflow-main"))
+    assert "(not asked: no api-server runs in airflow-main)" in line
