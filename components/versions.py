@@ -129,6 +129,14 @@ IMAGES: Final = {
         "v2.18.0",
         "sha256:1545919b72e3ae035454fc054131e8d0f14b42ef6fc5b2ad5c751cafa6b2130e",
     ),
+    # The digest of the index, as several repositories pin it beside this tag, independently of one another.
+    # renovate: datasource=docker depName=quay.io/oauth2-proxy/oauth2-proxy
+    "oauth2-proxy": PublicImage(
+        "quay.io",
+        "oauth2-proxy/oauth2-proxy",
+        "v7.15.5",
+        "sha256:8498b0d0ef0a7b29686414000a08aee467f02d0299c9ed1e006a8f33fc017916",
+    ),
 }
 
 

@@ -19,6 +19,7 @@ from components.metrics.args import GRAFANA_PORT
 from components.network import GOOGLES_COLLECTORS, ClusterNetwork, from_pods, server
 from components.versions import ImageSource
 from components.workload import Nodes
+from infra.gate import lead_by_gate
 from infra.ingress import lead_beside
 from infra.network import IN_CLUSTER_DATABASE
 from infra.settings import AirflowState, InClusterDatabase, Settings
@@ -119,6 +120,17 @@ def watch(
     if metrics.grafana:
         backend = Backend(metrics.namespace, GRAFANA, GRAFANA_PORT, [metrics.grafana])
         lead_beside(around.routes, settings, GRAFANA, backend, websockets=True)
+    lead_by_gate(
+        settings,
+        metrics,
+        around.routes,
+        images,
+        checksum_key,
+        around.network,
+        around.nodes,
+        around.priority,
+        opts,
+    )
 
 
 def _certificate(routes: Routes | None) -> pulumi.Output[int] | None:

@@ -21,6 +21,8 @@ from infra.settings.dag_rules import dag_problems
 from infra.settings.database import DatabaseSettings
 from infra.settings.dev_stack_rules import dev_stack_problems
 from infra.settings.dev_stacks import DevStack, DevStacks, StackDatabase
+from infra.settings.gate import Gate
+from infra.settings.gate_rules import gate_problems
 from infra.settings.google import Google, NetworkSettings
 from infra.settings.ingress import Ingress
 from infra.settings.ingress_rules import ingress_problems
@@ -69,6 +71,10 @@ class Settings(SettingsModel):
     airflows: Annotated[tuple[AirflowSettings, ...], Field(min_length=1)]
     metrics: MetricsSettings | None = None
     """What watches the environment. None: nothing."""
+    gate: Gate | None = None
+    """Before what has no sign-in of its own. None: people don't come there by the way in."""
+    gate_secret: SecretStr | None = None
+    """Of the client that the gate's provider knows this environment as."""
     network_policies: NetworkPolicies = NetworkPolicies()
     dev_stacks: DevStacks | None = None
     """None: no dev stack may stand on this one."""
@@ -115,6 +121,7 @@ class Settings(SettingsModel):
             *log_problems(self),
             *dev_stack_problems(self),
             *sign_in_problems(self),
+            *gate_problems(self),
         ]
         if found:
             raise ValueError("\n".join(found))

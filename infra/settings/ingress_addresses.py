@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from infra.settings.airflow import AirflowSettings, AirflowState
+from infra.settings.gate import GATED
 from infra.settings.ingress import Ingress
 
 if TYPE_CHECKING:
@@ -66,10 +67,12 @@ def flower_of(airflow: AirflowSettings, settings: "Settings") -> Address | None:
 
 
 def addresses(settings: "Settings") -> dict[str, Address]:
-    """Every address of the environment's Airflows, by what it is for. What is retired has none."""
+    """Every address of the environment's Airflows, and of what people reach by the gate, by what it is for. What is
+    retired has none."""
     active = [airflow for airflow in settings.airflows if airflow.state is AirflowState.ACTIVE]
     found = {f"airflows.{airflow.name}": address_of(airflow, settings) for airflow in active}
     found |= {f"the Flower of airflows.{airflow.name}": flower_of(airflow, settings) for airflow in active}
+    found |= {f"the gate of {name}": beside(name, settings) for name in GATED if settings.gate}
     return {what: address for what, address in found.items() if address}
 
 

@@ -21,6 +21,7 @@ SECRET_KEYS = {
     "secrets": f"--path '{PROJECT}:secrets.<airflow>.<key>'",
     "alertSecrets": f"--path '{PROJECT}:alertSecrets.<route>'",
     "databaseAdministratorPassword": f"{PROJECT}:databaseAdministratorPassword",
+    "gateSecret": f"{PROJECT}:gateSecret",
     "ingressKey": f"{PROJECT}:ingressKey",
 }
 """Settings that must be encrypted, and how `pulumi config set` names them."""

@@ -10,6 +10,7 @@ from infra.settings.google import Domain
 RoleName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,63}$")]
 """A role of this Airflow: ``Admin``, ``Op``, ``User``, ``Viewer``, ``Public``, or one that was made there."""
 GOOGLE_ISSUER = "https://accounts.google.com"
+Issuer = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*[^/\s?#])?$")]
 
 
 class PasswordSignIn(SettingsModel):
@@ -35,7 +36,7 @@ class OidcSignIn(_Provider):
     """Any OpenID provider (Keycloak, Okta, Entra ID, …)."""
 
     kind: Literal["oidc"]
-    issuer: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*[^/\s?#])?$")]
+    issuer: Issuer
     """Below it the provider's own description is found, at ``/.well-known/openid-configuration``."""
     groups_claim: Annotated[str, StringConstraints(pattern=r"^\S{1,200}$")] = "groups"
     """The claim of the ID token that lists the groups that somebody is in."""

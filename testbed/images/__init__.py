@@ -29,6 +29,7 @@ class Module:
 
 MODULES = {
     "statsd-exporter": Module("statsdexporter", "github.com/prometheus/statsd_exporter"),
+    "oauth2-proxy": Module("oauth2proxy", "github.com/oauth2-proxy/oauth2-proxy/v7", title="building oauth2-proxy"),
     # Debian's own has no discovery by the Kubernetes API. Here without all others, and without pages for people.
     "prometheus": Module(
         "prometheus",

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -69,13 +70,26 @@ class Visitor:
         self._opener = urllib.request.build_opener(*handlers)
 
     def sign_in(self, sub: str) -> str:
-        """Sign in as the provider's user ``sub``; returns the address of the page where that ends."""
-        with self._opener.open(f"{self.door.url}/auth/login/oidc?next={self.door.url}/", timeout=60) as asked:
+        """Sign in to Airflow as the provider's user ``sub``; returns the address of the page where that ends."""
+        return self.come_by(f"/auth/login/oidc?next={self.door.url}/", sub)
+
+    def come_by(self, path: str, sub: str) -> str:
+        """Go to ``path``, which leads to the provider, and be ``sub`` there; returns the address where that ends."""
+        with self._opener.open(self.door.url + path, timeout=60) as asked:
             address = asked.geturl()
         assert address.startswith(f"{ISSUER}/oauth2/authorize"), address
         form = urllib.parse.urlencode({"sub": sub}).encode()
         with self._opener.open(address, data=form, timeout=60) as ended:
             return str(ended.geturl())
+
+    def read(self, path: str) -> tuple[int, str]:
+        """Status and text of the answer to somebody with these cookies."""
+        try:
+            with self._opener.open(self.door.url + path, timeout=60) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
 
     @property
     def token(self) -> str | None:
