@@ -92,6 +92,14 @@ IMAGES: Final = {
         "v0.12.1",
         "sha256:30f31b6c2efdad3647f8182cc7c1a3a19e42bae5d17387694989f969371c230d",
     ),
+    # The digest as one repository pins it beside this tag, and gitpod-io/gitpod's installer without it.
+    # renovate: datasource=docker depName=quay.io/oliver006/redis_exporter
+    "redis-exporter": PublicImage(
+        "quay.io",
+        "oliver006/redis_exporter",
+        "v1.67.0",
+        "sha256:120f7ec77293459ccfdad66bb1db75ab72e8bfeab99f58b1cc2564cadcd7a9e7",
+    ),
     # Digests of the four of docker.io as several unrelated repositories pin them beside these tags.
     # renovate: datasource=docker depName=prom/statsd-exporter
     "statsd-exporter": PublicImage(

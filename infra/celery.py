@@ -18,6 +18,7 @@ from infra.settings.celery import (
 from infra.settings.celery import Queue as QueueSettings
 from infra.settings.executors import Executor
 
+EXPORTER = "redis-exporter"
 REPLICAS = 2
 """One goes on taking tasks while the other one drains."""
 
@@ -33,13 +34,16 @@ def celery_of(
     if Executor.CELERY not in airflow.executor:
         return None
     asked = airflow.celery or CelerySettings()
-    results: Redis | None = Redis(images.reference("redis"))
+    exporter = images.reference(EXPORTER) if settings.metrics and settings.metrics.redis else None
+    results: Redis | None = Redis(images.reference("redis"), exporter=exporter)
     match asked.broker:
         case RedisBroker() as broker:
-            server = results = Redis(images.reference("redis"), broker.size, broker.memory, broker.storage_class)
+            server = results = Redis(
+                images.reference("redis"), broker.size, broker.memory, broker.storage_class, exporter
+            )
         case RabbitmqBroker() as broker:
             server = Rabbitmq(images.reference("rabbitmq"), broker.size, broker.memory, broker.storage_class)
-            results = Redis(images.reference("redis"), storage_class=broker.storage_class)
+            results = Redis(images.reference("redis"), storage_class=broker.storage_class, exporter=exporter)
         case ExternalBroker() as broker:
             server = External(broker.transport)
             results = None if broker.transport == "redis" else results
@@ -59,7 +63,9 @@ def broker_images(settings: Settings) -> tuple[str, ...]:
         if Executor.CELERY in airflow.executor
     }
     # Every broker but a Redis has one beside it, for results.
-    return tuple(["redis"] * bool(kinds) + ["rabbitmq"] * ("rabbitmq" in kinds))
+    made = ["redis"] * bool(kinds) + ["rabbitmq"] * ("rabbitmq" in kinds)
+    measured = settings.metrics is not None and settings.metrics.redis
+    return (*made, *([EXPORTER] if kinds and measured else []))
 
 
 def scales_by_cpu(settings: Settings) -> bool:

@@ -42,8 +42,8 @@ LOG_PORTS: Final = (8793, 8794)
 ``trigger_log_server_port``."""
 INNER_SERVICES: Final = {"pgbouncer": 6432, "rabbitmq": 5672, "redis": 6379}
 """Parts of an Airflow that its other parts use, a task's pod never, and their ports."""
-METRICS_PORTS: Final = (PROXY_PORT, 9102, 9127, GIT_SYNC_PORT)
-"""The Auth Proxy's, the statsd exporter's, that of PgBouncer and git-sync's."""
+METRICS_PORTS: Final = (PROXY_PORT, 9102, 9121, 9127, GIT_SYNC_PORT)
+"""The Auth Proxy's, the statsd exporter's, those of Redis and PgBouncer, and git-sync's."""
 TASK: Final = "task"
 EVERY_POD: Final[LabelSelectorArgsDict] = {}
 KUBERNETES_USERS: Final = ("scheduler", "clean-task-pods")

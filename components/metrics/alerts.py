@@ -132,6 +132,15 @@ ALERTS: tuple[Alert, ...] = (
         "pgbouncer",
     ),
     Alert(
+        "BrokerFillingUp",
+        "max by (airflow, pod) (redis_memory_used_bytes / (redis_memory_max_bytes > 0)) > 0.8",
+        "5m",
+        Severity.PAGE,
+        "{{ $labels.pod }} of Airflow {{ $labels.airflow }} uses {{ $value | humanizePercentage }} of its memory: "
+        "when it is full it takes no task",
+        "redis",
+    ),
+    Alert(
         "VolumeFillingUp",
         # Where Google collects, only the namespace says whose it is.
         "label_replace(kubelet_volume_stats_available_bytes / kubelet_volume_stats_capacity_bytes < 0.15, "

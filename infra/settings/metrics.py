@@ -59,6 +59,8 @@ class _Watched(SettingsModel):
     """Of one pod: what has more is not taken."""
     kube_state: bool = True
     """kube-state-metrics: needed by the alerts on crash loops, quotas and upkeep."""
+    redis: bool = True
+    """An exporter beside each Redis."""
     namespaces: tuple[DnsLabel, ...] = ()
     """Others whose pods are asked, too."""
     routes: tuple[AlertRoute, ...] = ()

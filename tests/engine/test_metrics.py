@@ -60,3 +60,30 @@ def test_nothing_of_metrics_is_kept_from_deletion_where_the_stack_is_ephemeral(t
     own.up()
     destroyed = own.destroy()
     assert "Namespace metrics-namespace" in destroyed.changed
+
+
+def test_google_takes_over_from_a_prometheus_of_ones_own_and_gives_back(stack: OfflineStack) -> None:
+    def managed(tree: Tree) -> None:
+        watched(tree)
+        tree["metrics"]["kind"] = "google-managed"
+
+    stack.up(watched)
+    taken = stack.up(managed)
+    assert {
+        "PodMonitoring airflow-main-pod-monitoring",
+        "ClusterPodMonitoring metrics-state-monitoring",
+        "ClusterRules metrics-rules",
+        "Secret metrics-alertmanager",
+    } <= {name for name, ops in taken.changed.items() if ops == ["create"]}
+    gone = {name for name, ops in taken.changed.items() if ops == ["delete"]}
+    assert {"StatefulSet metrics-prometheus", "Deployment metrics-grafana"} <= gone
+    # What both have stays, and no Airflow is made anew.
+    kept = {
+        "Namespace metrics-namespace",
+        "Deployment metrics-state",
+        "Deployment main-statsd",
+        "Deployment main-scheduler",
+    }
+    assert kept & taken.replaced_or_deleted.keys() == set()
+    assert stack.up(managed).changed == {}
+    assert "ClusterRules metrics-rules" in stack.up(watched).replaced_or_deleted

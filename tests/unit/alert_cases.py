@@ -16,6 +16,7 @@ RUNS = 'airflow_pool_running_slots{airflow="main", pool="default_pool"}'
 WAITS = 'airflow_pool_queued_slots{airflow="main", pool="default_pool"}'
 POD = 'airflow="main", namespace="airflow-main", pod="scheduler-1", container="scheduler"'
 CRON = 'airflow="main", namespace="airflow-main", cronjob="db-clean"'
+REDIS = 'airflow="main", pod="redis-0"'
 BACKUP = 'namespace="database", cronjob="check-backups"'
 QUOTA = 'airflow="main", namespace="airflow-main", resource="limits.memory"'
 VOLUME = 'airflow="main", namespace="airflow-main", persistentvolumeclaim="logs"'
@@ -181,6 +182,18 @@ CASES = (
         MAIN,
         "Parts of Airflow main have waited 45 seconds for a database connection",
         calm=(figures('airflow="main", database="airflow_main"', pgbouncer_pools_client_maxwait_seconds="1x10"),),
+    ),
+    Case(
+        "BrokerFillingUp",
+        figures(REDIS, redis_memory_used_bytes="90x20", redis_memory_max_bytes="100x20"),
+        "6m",
+        {"airflow": "main", "pod": "redis-0"},
+        "redis-0 of Airflow main uses 90% of its memory: when it is full it takes no task",
+        calm=(
+            figures(REDIS, redis_memory_used_bytes="50x20", redis_memory_max_bytes="100x20"),
+            # One without a limit.
+            figures(REDIS, redis_memory_used_bytes="90x20", redis_memory_max_bytes="0x20"),
+        ),
     ),
     Case(
         "VolumeFillingUp",

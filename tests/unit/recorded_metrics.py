@@ -45,6 +45,12 @@ pgbouncer_pools_client_waiting_connections{database="airflow_main",user="airflow
 pgbouncer_pools_client_maxwait_seconds{database="airflow_main",user="airflow"} 0
 pgbouncer_stats_totals_sql_transactions_pooled_total{database="airflow_main"} 5120
 """,
+    # oliver006/redis_exporter, exporter/exporter.go: the names are put behind REDIS_EXPORTER_NAMESPACE, `redis`
+    "redis": """
+redis_key_size{db="db0",key="default"} 3
+redis_memory_max_bytes{} 134217728
+redis_memory_used_bytes{} 1048576
+""",
     # k8s.io/kube-state-metrics/v2 v2.18.0, docs/metrics/workload and docs/metrics/policy
     "kube-state-metrics": """
 kube_cronjob_created{namespace="airflow-main",cronjob="db-clean"} 1.7e+09

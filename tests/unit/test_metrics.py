@@ -160,6 +160,36 @@ def test_people_find_grafana_beside_the_airflows(watched: Recording) -> None:
     assert env["GF_SERVER_ROOT_URL"] == "https://grafana.airflow.localhost:8443"
 
 
+def test_each_redis_has_an_exporter_beside_it_that_knows_the_queues() -> None:
+    def celery(metrics: dict[str, Any] | None) -> Recording:
+        def change(tree: Tree) -> None:
+            queues = [{"name": "default"}, {"name": "heavy"}]
+            tree["airflows"][0].update(executor="CeleryExecutor", celery={"queues": queues})
+            tree.update({"metrics": metrics} if metrics else {})
+
+        return deployed("local", change)
+
+    def containers(recording: Recording) -> list[Any]:
+        spec = recording.one("StatefulSet", "main-redis").inputs["spec"]["template"]["spec"]
+        return list(spec["containers"])
+
+    measured = celery({"kind": "prometheus"})
+    _, exporter = containers(measured)
+    env = {one["name"]: one.get("value") or one["valueFrom"] for one in exporter["env"]}
+    assert env == {
+        "REDIS_ADDR": "redis://127.0.0.1:6379",
+        "REDIS_PASSWORD": {"secretKeyRef": {"name": "redis", "key": "password"}},
+        "REDIS_EXPORTER_CHECK_SINGLE_KEYS": "db0=default,db0=heavy",
+    }
+    template = measured.one("StatefulSet", "main-redis").inputs["spec"]["template"]
+    assert template["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
+    access = measured.one("NetworkPolicy", "main-redis-access").inputs["spec"]["ingress"]
+    assert [rule["ports"][0]["port"] for rule in access] == [6379, 9121]
+    for plain in (celery(None), celery({"kind": "prometheus", "redis": False})):
+        assert [one["name"] for one in containers(plain)] == ["redis"]
+        assert len(plain.one("NetworkPolicy", "main-redis-access").inputs["spec"]["ingress"]) == 1
+
+
 def test_the_images_follow_what_is_asked_for() -> None:
     tree = stack_config("local-full")
     asked = {"statsd-exporter", "prometheus", "alertmanager", "kube-state-metrics"}

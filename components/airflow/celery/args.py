@@ -13,12 +13,14 @@ class Redis:
     """A Redis of the Airflow's own; it also keeps what became of each task where the broker is another one.
 
     ``size`` of the volume and most ``memory`` with a binary unit; ``storage_class`` None takes the cluster's default.
+    ``exporter``: the image that shows its metrics; None: nothing does.
     """
 
     image: str
     size: str = "1Gi"
     memory: str = "256Mi"
     storage_class: str | None = None
+    exporter: str | None = None
 
 
 @dataclass(frozen=True)

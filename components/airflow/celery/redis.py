@@ -6,11 +6,12 @@ import pulumi
 from pulumi_kubernetes.core.v1 import ProbeArgsDict
 
 from components.airflow.args import AirflowArgs
-from components.airflow.celery.args import Redis
+from components.airflow.celery.args import Celery, Redis
 from components.airflow.celery.server import DATA, Address, Server
 from components.workload import Container, Mount, Resources, scratch, secret_env, secret_volume
 
 PORT = 6379
+EXPORTER_PORT = 9121
 _UID = 999  # of the official image
 _FOLDER = "/run/secrets/redis"
 _CONFIG = "redis.conf"
@@ -58,8 +59,28 @@ def make_redis(
         grace_period_seconds=60,
         files=lambda password: {_CONFIG: _config(password, asked.memory), _PASSWORD: password},
         container=container,
+        beside=[_exporter(asked.exporter, args.celery)] if asked.exporter else [],
     )
     return server.make(name, args, namespace, operators, parent)
+
+
+def _exporter(image: str, celery: Celery | None) -> Container:
+    """Shows memory and, of a broker, how many messages wait in each queue: a list of the queue's name."""
+    queues = celery.queues if celery and isinstance(celery.broker, Redis) else ()
+    answers: ProbeArgsDict = {"http_get": {"path": "/health", "port": EXPORTER_PORT}, "timeout_seconds": 5}
+    return Container(
+        name="exporter",
+        image=image,
+        resources=Resources(cpu="10m", memory="32Mi", cpu_limit="500m", memory_limit="128Mi"),
+        env=[
+            {"name": "REDIS_ADDR", "value": f"redis://127.0.0.1:{PORT}"},
+            secret_env("REDIS_PASSWORD", "redis", _PASSWORD),
+            {"name": "REDIS_EXPORTER_CHECK_SINGLE_KEYS", "value": ",".join(f"db0={queue.name}" for queue in queues)},
+        ],
+        ports={"metrics": EXPORTER_PORT},
+        startup_probe={**answers, "period_seconds": 2, "failure_threshold": 60},
+        liveness_probe={**answers, "period_seconds": 60, "failure_threshold": 5},
+    )
 
 
 def _config(password: str, memory: str) -> str:

@@ -9,6 +9,7 @@ import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
 from components.airflow.args import AirflowArgs
+from components.network import GOOGLES_COLLECTORS
 from components.versions import version_label
 from components.workload import (
     OWNER,
@@ -52,6 +53,8 @@ class Server:
     files: Callable[[str], dict[str, str]]
     """What its Secret holds, made from the password."""
     container: Container
+    beside: Sequence[Container] = ()
+    """What shows its metrics, on the port ``metrics``."""
 
     def make(
         self,
@@ -101,7 +104,7 @@ class Server:
             nodes=args.nodes,
             priority=args.priority,
             checksums={"files": checksum(args.checksum_key, files.apply(json.dumps))},
-            containers=[self.container],
+            containers=[self.container, *self.beside],
         )
         server = kubernetes.apps.v1.StatefulSet(
             f"{name}-{self.kind}",
@@ -142,7 +145,14 @@ class Server:
                             ),
                         ],
                         "ports": [{"protocol": "TCP", "port": self.port}],
-                    }
+                    },
+                    *(
+                        {
+                            "from_": [{"namespace_selector": {"match_labels": dict(OWNER)}}, GOOGLES_COLLECTORS],
+                            "ports": [{"protocol": "TCP", "port": container.ports["metrics"]}],
+                        }
+                        for container in self.beside
+                    ),
                 ],
             },
             opts=child,

@@ -211,6 +211,26 @@ TASKS = Dashboard(
             "statsd",
         ),
         Panel(
+            "Messages in the broker",
+            "Tasks that no worker has taken, by queue; where the broker is a Redis of the platform's.",
+            "short",
+            [Query(f"sum by (airflow, key) (redis_key_size{{{A}}})", "{{airflow}} {{key}}")],
+            "redis",
+            quiet=True,
+        ),
+        Panel(
+            "Memory of Redis",
+            "Of what it may take. At its limit it takes no task. Above 80% is an alert.",
+            "percentunit",
+            [
+                Query(
+                    f"max by (airflow, pod) (redis_memory_used_bytes{{{A}}} / (redis_memory_max_bytes{{{A}}} > 0))",
+                    "{{airflow}} {{pod}}",
+                )
+            ],
+            "redis",
+        ),
+        Panel(
             "Tasks that ended, by DAG and state",
             "How many a minute.",
             "short",
