@@ -131,9 +131,9 @@ def cluster_rules(args: WatchArgs, certificate: int | None) -> dict[str, Any]:
 
 def _tell(name: str, receivers: Sequence[Receiver], child: pulumi.ResourceOptions) -> None:
     """The configuration of Google's Alertmanager, which reads one Secret and no other file."""
-    secrets = {one.name: one.secret for one in receivers if one.secret is not None}
-    text = pulumi.Output.all(**secrets).apply(
-        lambda known: alertmanager_yml([inlined(one, known) for one in receivers])
+    secrets = [one.secret for one in receivers]
+    text = pulumi.Output.all(*secrets).apply(
+        lambda known: alertmanager_yml([inlined(*one) for one in zip(receivers, known, strict=True)])
     )
     kubernetes.core.v1.Secret(
         f"{name}-alertmanager",
@@ -143,9 +143,8 @@ def _tell(name: str, receivers: Sequence[Receiver], child: pulumi.ResourceOption
     )
 
 
-def inlined(receiver: Receiver, secrets: Mapping[str, str]) -> Receiver:
-    """The ``receiver`` with its secret in the place of the file that would hold it."""
-    secret = secrets.get(receiver.name)
+def inlined(receiver: Receiver, secret: str | None) -> Receiver:
+    """The ``receiver`` with its ``secret`` in the place of the file that would hold it."""
 
     def within(value: Any) -> Any:
         if isinstance(value, Mapping):
