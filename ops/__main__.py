@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ops.backups import fetch_backup
 from ops.cluster_view import ClusterView
+from ops.commands import command
 from ops.costs import costs
 from ops.dump import dump
 from ops.engine import engine_on
@@ -18,9 +19,8 @@ from ops.stack_file import ROOT, STACKS, read
 from ops.status import status
 from ops.target import Target, target, with_images
 from ops.up import up
-from testbed.progress import Failure, Progress
+from testbed.progress import Progress
 
-INTERRUPTED = 130
 DAGS = ROOT / "dags-image" / "dags"
 COMMANDS = (
     "up",
@@ -38,6 +38,7 @@ COMMANDS = (
 )
 
 
+@command
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="ops", description=__doc__)
@@ -56,17 +57,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--delete", action="store_true", help="with down: also delete databases, logs and state")
     chosen = parser.parse_args(arguments)
     progress = Progress()
-    try:
-        if chosen.command == "costs":  # also of a stack file that has placeholders in it
-            print(costs(read(chosen.stack, chosen.stacks), price_list()))
-            return 0
-        return _run(chosen, target(chosen.stack, progress, chosen.stacks), progress)
-    except Failure as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted. Mend: run the command again; it goes on where it stopped.", file=sys.stderr)
-        return INTERRUPTED
+    if chosen.command == "costs":  # also of a stack file that has placeholders in it
+        print(costs(read(chosen.stack, chosen.stacks), price_list()))
+        return 0
+    return _run(chosen, target(chosen.stack, progress, chosen.stacks), progress)
 
 
 def _run(chosen: argparse.Namespace, on: Target, progress: Progress) -> int:

@@ -17,6 +17,7 @@ from infra.settings import CloudSqlDatabase, ExistingNetwork, GkeCluster, InClus
 from infra.settings.cluster import ClusterSettings
 from infra.settings.database import DatabaseSettings
 from infra.settings.google import NetworkSettings
+from ops.commands import command
 from ops.prices import PRICES, PriceList, price_list, problems
 from ops.stack_file import ROOT, StackFile, Tree, read
 from testbed.progress import Failure
@@ -237,13 +238,10 @@ def _line(use: Use, prices: PriceList) -> Line:
     return Line(use.resource, use.detail, least, most, any(map(prices.is_elsewhere, use.amounts)))
 
 
+@command
 def main() -> int:
     """Makes the tables in docs/costs.md anew."""
-    try:
-        made = page(PAGE.read_text(encoding="utf-8"), {name: read(name) for name in ON_THE_PAGE}, price_list())
-    except Failure as failure:
-        print(failure, file=sys.stderr)
-        return 1
+    made = page(PAGE.read_text(encoding="utf-8"), {name: read(name) for name in ON_THE_PAGE}, price_list())
     PAGE.write_text(made, encoding="utf-8")
     return 0
 

@@ -21,6 +21,7 @@ import yaml
 
 from infra.settings import PROJECT
 from infra.settings.dev_stacks import PREFIX, moment_text
+from ops.commands import command
 from ops.dev_config import Asked, checked_name, extended, lasting, refuse_beyond_budget, stack_for
 from ops.dev_leases import DevStacks, Lease, dev_stacks, stack_of
 from ops.dev_leftovers import Leftovers
@@ -33,9 +34,9 @@ from testbed.progress import Failure, Progress
 
 TEMPLATE = "dev-stack.yaml"
 DEFAULT_TTL = "8h"
-INTERRUPTED = 130
 
 
+@command
 def main(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="ops.dev", description=__doc__)
@@ -49,14 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--stacks", type=Path, default=STACKS, help="the folder with the stack files")
     chosen = parser.parse_args(arguments)
     progress = Progress()
-    try:
-        return _run(chosen, progress)
-    except Failure as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\ninterrupted. Mend: run the command again; it goes on where it stopped.", file=sys.stderr)
-        return INTERRUPTED
+    return _run(chosen, progress)
 
 
 def _run(chosen: argparse.Namespace, progress: Progress) -> int:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from infra.settings.dev_stacks import moment_text
 from infra.settings.ingress_addresses import address_of
+from ops.commands import command
 from ops.dev import known_stacks, placed
 from ops.dev_config import checked_name
 from ops.dev_leases import Lease, stack_of
@@ -45,6 +46,7 @@ def text(base: Target, name: str, lease: Lease | None) -> str:
     )
 
 
+@command
 def main(arguments: Sequence[str]) -> int:
     """Write or update the comment; returns the exit code."""
     parser = argparse.ArgumentParser(prog="ops.dev_comment", description=__doc__)
@@ -53,17 +55,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--number", required=True)
     parser.add_argument("--stacks", type=Path, default=STACKS, help="the folder with the stack files")
     chosen = parser.parse_args(arguments)
-    try:
-        if not chosen.number.isdecimal():
-            raise Failure(f"NUMBER={chosen.number}: is no pull request.\nMend: NUMBER=12.")
-        name, there = checked_name(chosen.name), github_here(os.environ)
-        progress = Progress()
-        base = target(chosen.base, progress, chosen.stacks)
-        lease = known_stacks(base, progress).named(stack_of(base.name, name))
-        print(f"comment {there.say(int(chosen.number), MARKER, text(base, name, lease))} in #{chosen.number}")
-    except Failure as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        return 1
+    if not chosen.number.isdecimal():
+        raise Failure(f"NUMBER={chosen.number}: is no pull request.\nMend: NUMBER=12.")
+    name, there = checked_name(chosen.name), github_here(os.environ)
+    progress = Progress()
+    base = target(chosen.base, progress, chosen.stacks)
+    lease = known_stacks(base, progress).named(stack_of(base.name, name))
+    print(f"comment {there.say(int(chosen.number), MARKER, text(base, name, lease))} in #{chosen.number}")
     return 0
 
 

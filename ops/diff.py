@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from infra.settings import AirflowState, Settings, SettingsError, parse
+from ops.commands import command
 from ops.diff_render import FORMATS
 from ops.diff_report import ALLOWING_LABEL, Report, Seen
 from ops.leaving import refuse_departures
@@ -228,6 +229,7 @@ def _quiet() -> Progress:
     return Progress(out=io.StringIO())
 
 
+@command
 def main(arguments: Sequence[str]) -> int:
     """Print the difference; 0 if it may be merged, ``FLAGGED`` if not, 1 if there is none to show."""
     parser = argparse.ArgumentParser(prog="ops.diff", description=__doc__)
@@ -236,11 +238,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--format", default="text", choices=sorted(FORMATS))
     parser.add_argument("--allow", default="", help="labels, separated by commas")
     chosen = parser.parse_args(arguments)
-    try:
-        report = diff(chosen.stack, chosen.base, Progress(), chosen.allow.split(","))
-    except Failure as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        return 1
+    report = diff(chosen.stack, chosen.base, Progress(), chosen.allow.split(","))
     print(FORMATS[chosen.format](report))
     return 0 if report.passes else FLAGGED
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ops.commands import command
 from ops.diff_render import from_json, markdown, marker
 from ops.diff_report import Report
 from testbed.progress import Failure
@@ -139,6 +140,7 @@ def reports(folder: Path, kind: str) -> list[Report]:
     return found
 
 
+@command
 def main(arguments: Sequence[str]) -> int:
     """Comment on the pull request of a commit, or keep the issues about drift; returns the exit code."""
     parser = argparse.ArgumentParser(prog="ops.github", description=__doc__)
@@ -147,22 +149,18 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--commit", default="", help="with comment: the pull request's newest commit")
     parser.add_argument("--kind", default="offline", help="with comment: which reports the run may have made")
     chosen = parser.parse_args(arguments)
-    try:
-        there = github_here(os.environ)
-        found = reports(chosen.reports, "drift" if chosen.command == "issue" else chosen.kind)
-        if chosen.command == "issue":
-            for report in found:
-                print(f"stack {report.stack}: {there.issue(report)}")
-            return 0
-        number = there.pull_request_of(chosen.commit)
-        if number is None:
-            print(f"no open pull request is at {chosen.commit[:12]} any more; nothing was written")
-            return 0
+    there = github_here(os.environ)
+    found = reports(chosen.reports, "drift" if chosen.command == "issue" else chosen.kind)
+    if chosen.command == "issue":
         for report in found:
-            print(f"stack {report.stack}: comment {there.comment(number, report)} in #{number}")
-    except Failure as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        return 1
+            print(f"stack {report.stack}: {there.issue(report)}")
+        return 0
+    number = there.pull_request_of(chosen.commit)
+    if number is None:
+        print(f"no open pull request is at {chosen.commit[:12]} any more; nothing was written")
+        return 0
+    for report in found:
+        print(f"stack {report.stack}: comment {there.comment(number, report)} in #{number}")
     return 0
 
 

@@ -5,13 +5,14 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from ops.commands import command
 from ops.diff import FLAGGED
 from ops.diff_render import FORMATS
 from ops.diff_report import ALLOWING_LABEL, Drifted, Report, Seen
 from ops.engine import Engine, engine_on
 from ops.stack_file import ROOT, STACKS
 from ops.target import target
-from testbed.progress import Failure, Progress
+from testbed.progress import Progress
 
 
 def live_preview(engine: Engine, policy: Path, allow: Sequence[str] = ()) -> Report:
@@ -49,6 +50,7 @@ def drift(engine: Engine) -> Report:
     )
 
 
+@command
 def main(arguments: Sequence[str]) -> int:
     """Print the report; ``FLAGGED`` where it must not be overlooked."""
     parser = argparse.ArgumentParser(prog="ops.live", description=__doc__)
@@ -60,15 +62,11 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--stacks", type=Path, default=STACKS)
     chosen = parser.parse_args(arguments)
     progress = Progress()
-    try:
-        with engine_on(target(chosen.stack, progress, chosen.stacks), progress) as engine:
-            if chosen.command == "drift":
-                report = drift(engine)
-            else:
-                report = live_preview(engine, chosen.policy.resolve(), chosen.allow.split(","))
-    except Failure as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        return 1
+    with engine_on(target(chosen.stack, progress, chosen.stacks), progress) as engine:
+        if chosen.command == "drift":
+            report = drift(engine)
+        else:
+            report = live_preview(engine, chosen.policy.resolve(), chosen.allow.split(","))
     print(FORMATS[chosen.format](report))
     if chosen.command == "drift":
         return 0 if report.empty else FLAGGED

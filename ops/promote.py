@@ -18,6 +18,7 @@ from pydantic import ValidationError
 
 from infra.settings import PROJECT
 from infra.settings.dags import AirflowImage
+from ops.commands import command
 from ops.stack_file import ROOT
 from testbed.progress import Failure
 
@@ -239,6 +240,7 @@ def _git(tree: Path, *arguments: str) -> str:
     return done.stdout
 
 
+@command
 def main(arguments: Sequence[str], tree: Path = ROOT) -> int:
     """Run one of them; returns the exit code."""
     parser = argparse.ArgumentParser(prog="ops.promote", description=__doc__)
@@ -248,16 +250,12 @@ def main(arguments: Sequence[str], tree: Path = ROOT) -> int:
     parser.add_argument("--version", default="")
     parser.add_argument("--digest", default="")
     chosen = parser.parse_args(arguments)
-    try:
-        if chosen.command == "promote":
-            print(promote(chosen.stack, chosen.airflow, chosen.version, chosen.digest, tree))
-        elif chosen.command == "promoted":
-            print(promoted(chosen.stack, chosen.airflow, tree))
-        else:
-            print(rollback(chosen.stack, chosen.airflow, tree))
-    except Failure as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        return 1
+    if chosen.command == "promote":
+        print(promote(chosen.stack, chosen.airflow, chosen.version, chosen.digest, tree))
+    elif chosen.command == "promoted":
+        print(promoted(chosen.stack, chosen.airflow, tree))
+    else:
+        print(rollback(chosen.stack, chosen.airflow, tree))
     return 0
 
 

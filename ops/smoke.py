@@ -8,6 +8,7 @@ from pathlib import Path
 from infra.settings import AirflowState
 from ops.airflow_api import AirflowApi
 from ops.cluster_view import ClusterView
+from ops.commands import command
 from ops.reach import reach
 from ops.stack_file import STACKS
 from ops.target import Target, target
@@ -46,6 +47,7 @@ def smoke(on: Target, airflow: str, dag: str, progress: Progress) -> list[str]:
     return lines
 
 
+@command
 def main(arguments: Sequence[str]) -> int:
     """Print what ran; returns the exit code."""
     parser = argparse.ArgumentParser(prog="ops.smoke", description=__doc__)
@@ -55,12 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--stacks", type=Path, default=STACKS)
     chosen = parser.parse_args(arguments)
     progress = Progress()
-    try:
-        on = target(chosen.stack, progress, chosen.stacks)
-        print("\n".join(smoke(on, chosen.airflow, chosen.dag or PROOF, progress)))
-    except Failure as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        return 1
+    on = target(chosen.stack, progress, chosen.stacks)
+    print("\n".join(smoke(on, chosen.airflow, chosen.dag or PROOF, progress)))
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pulumi import automation
 
+from ops.commands import command
 from ops.engine import Engine, engine_on
 from ops.stack_file import STACKS
 from ops.target import target
@@ -53,6 +54,7 @@ def _holders(engine: Engine) -> Iterator[str]:
             yield f"a lock that can't be read: {path.name}"
 
 
+@command
 def main(arguments: Sequence[str]) -> int:
     """Print what was done; returns the exit code."""
     parser = argparse.ArgumentParser(prog="ops.unlock", description=__doc__)
@@ -60,12 +62,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--stacks", type=Path, default=STACKS)
     chosen = parser.parse_args(arguments)
     progress = Progress()
-    try:
-        with engine_on(target(chosen.stack, progress, chosen.stacks), progress) as engine:
-            print(unlock(engine))
-    except Failure as failure:
-        print(f"\n{failure}", file=sys.stderr)
-        return 1
+    with engine_on(target(chosen.stack, progress, chosen.stacks), progress) as engine:
+        print(unlock(engine))
     return 0
 
 
