@@ -141,11 +141,13 @@ def down(base: Target, name: str, progress: Progress) -> None:
         _remove_unclear(base, stack, progress)
     else:
         file = StackFile(stack, lease.config, {}, {})
+        leftovers = Leftovers(base, f"{PREFIX}{name}", progress)
         with engine_on(placed(base, file), progress) as engine:
             with progress.step(f"pulumi destroy, stack {stack}"):
+                leftovers.stop()
                 outcome = engine.destroy()
             progress.say(f"  {outcome}")
-            Leftovers(base, f"{PREFIX}{name}", progress).remove()
+            leftovers.remove()
             engine.stack.workspace.remove_stack(stack)
     print(f"Dev stack {name} on {base.name} is gone.")
 

@@ -30,28 +30,47 @@ class Leftovers:
         self._base = base
         self._progress = progress
         try:
-            self._core = client.CoreV1Api(
-                config.new_client_from_config(
-                    config_file=str(base.kubeconfig) if base.kubeconfig else None, context=base.context
-                )
+            api = config.new_client_from_config(
+                config_file=str(base.kubeconfig) if base.kubeconfig else None, context=base.context
             )
         except (ConfigException, OSError) as error:
             raise Failure(f"no way to the cluster of {base.name}: {error}\nMend: bring the base up.") from None
+        self._core, self._apps, self._batch = client.CoreV1Api(api), client.AppsV1Api(api), client.BatchV1Api(api)
+
+    def stop(self) -> None:
+        """End whatever runs in its namespaces. A pod that the state does not know would hold its volumes for ever, and
+        they go before the namespace does."""
+        for namespace in self._namespaces():
+            for delete in (
+                self._apps.delete_collection_namespaced_deployment,
+                self._apps.delete_collection_namespaced_stateful_set,
+                self._batch.delete_collection_namespaced_cron_job,
+                self._batch.delete_collection_namespaced_job,
+                self._core.delete_collection_namespaced_pod,
+            ):
+                self._found(lambda delete=delete, name=namespace: delete(name, propagation_policy="Background"))
 
     def remove(self) -> None:
         """Delete its request and its namespaces where they are there still, and wait until they and its database are
         gone."""
         self._delete(self._core.read_namespaced_secret, self._core.delete_namespaced_secret, REQUESTS_NAMESPACE)
-        for namespace in (f"airflow-{self._airflow}", f"launched-{self._airflow}"):
-            if found := self._found(lambda name=namespace: self._core.read_namespace(name)):
-                if not OWNER.items() <= (found.metadata.labels or {}).items():
-                    raise Failure(f"namespace {namespace} is not the platform's. It was left alone.")
-                self._found(lambda name=namespace: self._core.delete_namespace(name))
+        for namespace in self._namespaces():
+            self._found(lambda name=namespace: self._core.delete_namespace(name))
             self._wait(
                 lambda name=namespace: self._found(lambda: self._core.read_namespace(name)) is None,
                 f"namespace {namespace}",
             )
         self._wait(self._database_gone, f"database {role_of(self._airflow)}")
+
+    def _namespaces(self) -> list[str]:
+        """Those of its namespaces that are there."""
+        there: list[str] = []
+        for namespace in (f"airflow-{self._airflow}", f"launched-{self._airflow}"):
+            if found := self._found(lambda name=namespace: self._core.read_namespace(name)):
+                if not OWNER.items() <= (found.metadata.labels or {}).items():
+                    raise Failure(f"namespace {namespace} is not the platform's. It was left alone.")
+                there.append(namespace)
+        return there
 
     def _delete(self, read: Callable[..., Any], delete: Callable[..., Any], namespace: str) -> None:
         if self._found(lambda: read(self._airflow, namespace)):

@@ -114,7 +114,7 @@ def left_of_it(base: Platform, name: str = "alice") -> dict[str, list[str]]:
         "databases": sql(base, f"SELECT datname FROM pg_database WHERE datname = '{role}'"),
         "roles": sql(base, f"SELECT rolname FROM pg_roles WHERE rolname = '{role}'"),
         # Pulumi keeps its own copies of a state that is gone (.pulumi/backups), for whoever removed it by mistake.
-        "state": [str(file) for file in (base.home / "state/.pulumi/stacks").rglob(f"{STACK}-dev-{name}.json*")],
+        "state": [str(file) for file in (base.home / "state/.pulumi/stacks").rglob(f"{STACK}-dev-{name}.json")],
         "workspace": [str(file) for file in (base.home / "workspace").rglob(f"*dev-{name}.*")],
     }
     return {what: names for what, names in found.items() if names}
