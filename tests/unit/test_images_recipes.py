@@ -1,5 +1,6 @@
 """What the images are made from, as far as it can be seen without building them."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from components.versions import IMAGES
 from testbed.build import key_of
 from testbed.images import MODULES, REPO
-from testbed.images.buildah import GIB, buildah, need_space
+from testbed.images.buildah import GIB, NOT_MOUNTED, Buildah, buildah, need_space
 from testbed.images.programs import Program
 from testbed.images.recipes import AIRFLOW_BASE, GIT_SYNC, RECIPES, pinned_version, recipe_of
 from testbed.images.wheels import IMAGE_GLIBC, platforms
@@ -169,3 +170,23 @@ def test_the_recipes_stand_for_images_that_the_platform_has() -> None:
     assert not MODULES.keys() & RECIPES.keys()
     assert MODULES.keys() <= IMAGES.keys()
     assert {name for name, recipe in RECIPES.items() if recipe.program} <= IMAGES.keys()
+
+
+@pytest.mark.parametrize(("said", "again"), [(f"find /tmp/wheels {NOT_MOUNTED}", True), ("no space left", False)])
+def test_a_stage_that_came_from_the_cache_and_is_not_mounted_is_built_again_without_it(
+    said: str, again: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    builder = Buildah(tmp_path, "vfs", Progress())
+    calls: list[tuple[str | Path, ...]] = []
+
+    def run(command: str, *arguments: str | Path) -> str:
+        calls.append((command, *arguments))
+        if "--no-cache" not in arguments:
+            raise Failure(said)
+        return ""
+
+    monkeypatch.setattr(builder, "run", run)
+    with contextlib.nullcontext() if again else pytest.raises(Failure, match=said):
+        builder.build(tmp_path / "Dockerfile", tmp_path, "x:1", {"A": "b"})
+    assert ["--no-cache" in call for call in calls] == ([False, True] if again else [False])
+    assert all("--build-arg=A=b" in call for call in calls)
