@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from infra.settings.ingress_addresses import way_in
+from infra.settings.metrics import PrometheusMetrics
 
 if TYPE_CHECKING:
     from infra.settings.environment import Settings
@@ -20,8 +21,11 @@ def _problems(settings: "Settings") -> Iterator[str]:
         if settings.gate_secret is not None:
             yield "gateSecret: is for 'gate'. Leave it out, or add gate"
         return
-    if settings.metrics is None:
-        yield "gate: stands before Prometheus and Alertmanager, and there are none. Add metrics, or leave it out"
+    if not isinstance(settings.metrics, PrometheusMetrics):
+        yield (
+            "gate: stands before Prometheus and Alertmanager, and there are none. Add metrics of kind 'prometheus', or "
+            "leave it out"
+        )
     if way_in(settings) is None:
         yield "gate: people come to it by the way in, and there is none. Add ingress.tls, or leave it out"
     if settings.gate_secret is None:

@@ -115,3 +115,13 @@ def test_a_cluster_without_googles_collectors_is_refused() -> None:
 
     with pytest.raises(SettingsError, match=r"metrics\.kind: 'google-managed' needs Google's collectors"):
         settings(changed(stack_config("staging"), without))
+
+
+def test_a_gate_with_nothing_of_ones_own_behind_it_is_refused() -> None:
+    def gated(tree: Tree) -> None:
+        managed(tree)
+        tree["gate"] = {"issuer": "https://id.example.com", "clientId": "watching", "domains": ["example.com"]}
+        tree["gateSecret"] = "hush"
+
+    with pytest.raises(SettingsError, match="gate: stands before Prometheus and Alertmanager, and there are none"):
+        settings(changed(stack_config("staging"), gated))
