@@ -82,11 +82,13 @@ def pod_logs(platform: Platform) -> dict[str, str]:
     core = client.CoreV1Api(platform.api_client())
     logs = {}
     for pod in platform.view().pods():
-        try:
-            text = core.read_namespaced_pod_log(pod.metadata.name, pod.metadata.namespace)
-        except client.ApiException:
-            continue  # it went away meanwhile
-        logs[f"log of {pod.metadata.namespace}/{pod.metadata.name}"] = str(text)
+        name, namespace = pod.metadata.name, pod.metadata.namespace
+        for container in [*(pod.spec.init_containers or []), *pod.spec.containers]:
+            try:
+                text = core.read_namespaced_pod_log(name, namespace, container=container.name)
+            except client.ApiException:
+                continue  # it went away meanwhile, or has not begun
+            logs[f"log of {namespace}/{name}/{container.name}"] = str(text)
     return logs
 
 
