@@ -17,6 +17,7 @@ from infra.settings.celery import (
 )
 from infra.settings.celery import Queue as QueueSettings
 from infra.settings.executors import Executor
+from infra.settings.tasks import BACKFILL_QUEUE
 
 EXPORTER = "redis-exporter"
 REPLICAS = 2
@@ -50,7 +51,7 @@ def celery_of(
     return Celery(
         broker=server,
         results=results,
-        queues=tuple(_queue(queue, asked, settings, image, nodes) for queue in asked.served),
+        queues=tuple(_queue(queue, airflow, asked, settings, image, nodes) for queue in asked.served),
         flower=asked.flower,
     )
 
@@ -80,6 +81,7 @@ def scales_by_cpu(settings: Settings) -> bool:
 
 def _queue(
     queue: QueueSettings,
+    airflow: AirflowSettings,
     celery: CelerySettings,
     settings: Settings,
     image: DagImage,
@@ -90,12 +92,17 @@ def _queue(
         name=queue.name,
         concurrency=queue.concurrency,
         longest_task_seconds=celery.longest(queue),
-        resources=worker_resources(queue),
+        resources=worker_resources(queue, airflow),
         scale=_scale(queue, settings),
         image=own.reference,
         version=own.version,
         nodes=nodes(queue.task_pool),
+        lane=_is_lane(queue, airflow),
     )
+
+
+def _is_lane(queue: QueueSettings, airflow: AirflowSettings) -> bool:
+    return airflow.backfill is not None and queue.name == BACKFILL_QUEUE
 
 
 def _scale(queue: QueueSettings, settings: Settings) -> int | HpaScale | KedaScale:
@@ -116,14 +123,20 @@ def _scale(queue: QueueSettings, settings: Settings) -> int | HpaScale | KedaSca
             )
 
 
-def worker_resources(queue: QueueSettings) -> Resources:
+def worker_resources(queue: QueueSettings, airflow: AirflowSettings) -> Resources:
     """What a worker of ``queue`` gets. By default for tasks that do little themselves: what a worker takes idle, and a
-    share for each task that it runs."""
+    share for each task that it runs.
+
+    Workers for backfills ask for no such share on nodes that others use, too: where cores are short, they are divided
+    by what pods ask for, and today's tasks and what starts them go first (docs/load.md). Where their number follows
+    what they use of it, they need one.
+    """
     if queue.resources:
         return Resources(**queue.resources.model_dump())
     concurrency = queue.concurrency
+    yields = _is_lane(queue, airflow) and queue.task_pool is None and not isinstance(queue.autoscale, HpaAutoscale)
     return Resources(
-        cpu=f"{100 + 100 * concurrency}m",
+        cpu=f"{100 + (0 if yields else 100 * concurrency)}m",
         memory=f"{320 + 96 * concurrency}Mi",
         cpu_limit=str(max(2, concurrency)),
         memory_limit=f"{640 + 384 * concurrency}Mi",

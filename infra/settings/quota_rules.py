@@ -93,7 +93,7 @@ def parts_of(settings: "Settings", airflow: AirflowSettings) -> Sequence["Part"]
         parts += [
             Part(
                 f"worker-{queue.name}",
-                [worker_resources(queue)],
+                [worker_resources(queue, airflow)],
                 queue.autoscale.min if queue.autoscale else queue.replicas or REPLICAS,
             )
             for queue in celery.served

@@ -242,6 +242,28 @@ def test_a_queue_has_its_own_image_and_resources() -> None:
     assert pod["metadata"]["labels"]["app.kubernetes.io/version"] == "v7"
 
 
+LANE = {"name": "backfill", "concurrency": 2}
+
+
+@pytest.mark.parametrize(
+    ("airflow", "queue", "priority", "cpu"),
+    [
+        ({"backfill": {}}, LANE, "airflow-platform-backfill", "100m"),
+        # Their number follows what they use of what they ask for.
+        ({"backfill": {}}, {**LANE, "autoscale": {"kind": "hpa", "max": 2}}, "airflow-platform-backfill", "300m"),
+        # A queue that only has this name is one like others.
+        ({}, LANE, "airflow-platform-tasks", "300m"),
+    ],
+)
+def test_workers_of_the_lane_for_backfills_go_last_and_ask_for_no_more_cpu_than_they_take_idle(
+    airflow: Tree, queue: Tree, priority: str, cpu: str
+) -> None:
+    recording = with_celery(airflow=airflow, queues=[{"name": "default", "concurrency": 2}, queue])
+    for name, expected in (("backfill", (priority, cpu)), ("default", ("airflow-platform-tasks", "300m"))):
+        pod = workers(recording, name)["template"]["spec"]
+        assert (pod["priorityClassName"], pod["containers"][0]["resources"]["requests"]["cpu"]) == expected
+
+
 def test_flower_is_off_unless_asked_for_and_has_a_password() -> None:
     assert "main-flower" not in with_celery(flower=False).of("Deployment")
     made = with_celery()

@@ -77,6 +77,8 @@ class Queue:
     version: str
     """Labels the pods."""
     nodes: Nodes | None = None
+    lane: bool = False
+    """For backfills: its workers go last where there is no room for all pods."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from components.airflow.pods import AIRFLOW_GID, AIRFLOW_UID, CONFIG_ENV, FILES_
 from components.airflow.secrets import KEYS_FOLDER, KEYS_SECRET
 from components.airflow.task_logs import VolumeLogs
 from components.airflow.task_pod import SERVICE_ACCOUNT
-from components.priorities import TASKS
+from components.priorities import BACKFILL, TASKS
 from components.workload import Container, Mount, Pod, Resources, labels, metadata, pod_template, selector
 
 QUEUE_LABEL = "airflow-platform/queue"
@@ -130,7 +130,7 @@ class Workers:
             grace_period_seconds=queue.longest_task_seconds + DRAIN_MARGIN_SECONDS,
             init_containers=[*blueprint.dags.sidecars, *self._log_server(queue)],
             nodes=queue.nodes,
-            priority=None if blueprint.args.priority is None else TASKS,
+            priority=None if blueprint.args.priority is None else BACKFILL if queue.lane else TASKS,
             checksums={
                 "config": blueprint.config_checksum,
                 **blueprint.dags.checksums,
