@@ -182,6 +182,10 @@ dags-lock: .venv/ready ## Lock dags-image/requirements.in against the versions t
 bench: .venv/ready ## How long the offline preview of STACK=prod takes
 	@$(PYTHON) -m bench.offline_preview $(if $(filter local,$(STACK)),prod,$(STACK))
 
+.PHONY: load
+load: .venv/ready ## 240 DAGs, 5,400 tasks by each executor, a year of backfill: an hour of the whole machine (docs/load.md). ONLY= (root)
+	@$(PYTHON) -m bench.load --only='$(ONLY)'
+
 .PHONY: lint
 lint: .venv/ready ## Formatting, linters, strict type checks, workflows, shell scripts, Dockerfiles
 	@.venv/bin/ruff format --check --quiet .

@@ -61,6 +61,10 @@ class AirflowApi:
         """What patching ``/api/v2`` + ``path`` returns."""
         return self._request("PATCH", f"/api/v2{path}", body)
 
+    def put(self, path: str) -> Any:
+        """What putting nothing to ``/api/v2`` + ``path`` returns."""
+        return self._request("PUT", f"/api/v2{path}")
+
     def delete(self, path: str) -> None:
         """Take away what is at ``/api/v2`` + ``path``."""
         self._request("DELETE", f"/api/v2{path}")
