@@ -7,13 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import yaml
 from kubernetes import client
 
 from ops import dev
@@ -29,9 +27,6 @@ from tests.cluster.platform import STACK, Platform, hear_interrupts
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
 NAMESPACE = "airflow-dev-alice"
 ROLE = "airflow_dev_alice"
-MANY = [f"many-{number}" for number in range(10)]
-AT_ONCE = 2
-"""`make dev`s that run at the same time: two cores."""
 
 
 @pytest.fixture(scope="module")
@@ -203,31 +198,3 @@ def test_what_was_killed_on_its_way_up_or_down_is_mended_by_the_next_command(bas
     code, output = done(base, "down", "--name=alice")
     assert code == 0, output
     assert left_of_it(base) == {}
-
-
-def test_ten_stand_side_by_side_run_a_dag_each_and_leave_nothing(base: Platform) -> None:
-    def lets_ten(config: dict[str, Any]) -> None:
-        config["database"]["maxConnections"] = 460
-        config["devStacks"] = {"connections": 400, "cpu": "2"}
-
-    made_from = base.stacks / dev.TEMPLATE
-    template = yaml.safe_load(made_from.read_text(encoding="utf-8"))
-    (airflow,) = template["config"]["airflow-platform:airflows"]
-    # What they ask for, not what they use: this node has two cores.
-    airflow["resources"] = {part: {"cpu": "25m"} for part in ("apiServer", "scheduler", "dagProcessor", "triggerer")}
-    with base.changed(lets_ten), ThreadPoolExecutor(AT_ONCE) as several:
-        base.up()
-        made_from.write_text(yaml.safe_dump(template), encoding="utf-8")
-        for code, output in several.map(lambda name: done(base, "up", f"--name={name}"), MANY):
-            assert code == 0, output
-        with ExitStack() as all_of_them:
-            apis = [all_of_them.enter_context(inside(base, name)) for name in MANY]
-            for api in apis:
-                api.wait_for_dag("example_sales_report", 300)
-            runs = [(api, api.trigger("example_sales_report")) for api in apis]
-            for api, run_id in runs:
-                assert api.wait_for_run("example_sales_report", run_id, 900)["state"] == "success"
-        for code, output in several.map(lambda name: done(base, "down", f"--name={name}"), MANY):
-            assert code == 0, output
-    assert {name: left for name in MANY if (left := left_of_it(base, name))} == {}
-    base.up()
