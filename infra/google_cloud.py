@@ -11,7 +11,6 @@ from components.database_administration import NAMESPACE as DATABASE_NAMESPACE
 from components.desk import DESK_ACCOUNT
 from components.gcp.address import AddressArgs, IngressAddress
 from components.gcp.airflow_secrets import allow_secrets, secrets_prefix
-from components.gcp.backup_check import ACCOUNT as BACKUP_ACCOUNT
 from components.gcp.cluster import BackupArgs, Cluster, ClusterArgs, Exclusion, MaintenanceArgs, logs_pool
 from components.gcp.dag_bucket import DagBucket, DagBucketArgs
 from components.gcp.database import CloudSql, CloudSqlArgs
@@ -201,28 +200,6 @@ class GoogleCloud:
             self._opts,
         )
         allowed = self._allow("database-bootstrap-database", instance, identity)
-        return _known_after(identity.email, allowed)
-
-    def backup_identity(
-        self, instance: Instance, workload_pool: str, ready: tuple[pulumi.Resource, ...]
-    ) -> pulumi.Output[str]:
-        """Who looks whether backups are taken: may see ``instance`` and its backups, and change nothing."""
-        identity = WorkloadIdentity(
-            "backup-check",
-            WorkloadIdentityArgs(
-                id_parts=(self.environment, "backup-check"),
-                display_name=f"Backup check of {self.environment}",
-                workload_pool=workload_pool,
-                namespace=DATABASE_NAMESPACE,
-                accounts=(BACKUP_ACCOUNT,),
-                depends_on=ready,
-            ),
-            self._opts,
-        )
-        opts = pulumi.ResourceOptions(parent=identity)
-        allowed = allow_database(
-            "backup-check-view", instance.project, instance.name, identity.member, opts, "roles/cloudsql.viewer"
-        )
         return _known_after(identity.email, allowed)
 
     def home(

@@ -69,9 +69,8 @@ def allow_database(
     instance: pulumi.Input[str],
     member: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
-    role: str = "roles/cloudsql.client",
 ) -> gcp.projects.IAMMember:
-    """Lets ``member`` connect to one Cloud SQL instance, or do what else ``role`` says, and to no other of the project.
+    """Lets ``member`` connect to one Cloud SQL instance, and to no other of the project.
 
     https://cloud.google.com/sql/docs/postgres/iam-conditions
     """
@@ -84,7 +83,7 @@ def allow_database(
     return gcp.projects.IAMMember(
         name,
         project=project,
-        role=role,
+        role="roles/cloudsql.client",
         member=member,
         condition={"title": "one-instance", "expression": expression},
         opts=opts,

@@ -42,6 +42,13 @@ CONFIGURATION = {
 }
 """What another configuration or image of an Airflow rolls. Jobs are named after what they run."""
 
+WATCHING = {
+    "ConfigMap metrics-prometheus-config": "update",
+    "Deployment metrics-state": "update",
+    "StatefulSet metrics-prometheus": "update",
+}
+"""What is told which Airflows there are."""
+
 SEPARATE: dict[str, tuple[Callable[[Tree], object], dict[str, str]]] = {
     "another comment": (lambda tree: None, NOTHING),
     "size of a node pool": (
@@ -122,7 +129,7 @@ def test_another_domain_moves_the_way_in_rolls_airflow_and_loses_nothing(project
     assert not report.at_stake
     found = effects(report)
     assert CONFIGURATION.items() <= found.items()
-    others = {title.partition(" ")[0] for title in found.keys() - CONFIGURATION.keys()}
+    others = {title.partition(" ")[0] for title in found.keys() - CONFIGURATION.keys() - WATCHING.keys()}
     assert others <= {"CertRequest", "Deployment", "Ingress", "LocallySignedCert", "Secret"}, sorted(found)
 
 
@@ -132,7 +139,7 @@ def test_a_new_team_is_new_and_the_other_does_not_notice(project: Project) -> No
     assert report.counts["create"] > 60
     others = {title: operation for title, operation in effects(report).items() if "team-b" not in title}
     # Its annotation comes from what also waits for the new team's; the update itself finds it unchanged.
-    assert others == {"ServiceAccount main-database-bootstrap-service-account": "update"}
+    assert others == {"ServiceAccount main-database-bootstrap-service-account": "update", **WATCHING}
 
 
 def test_a_renamed_team_is_refused(project: Project) -> None:
@@ -228,6 +235,9 @@ AT_STAKE: list[tuple[str, Callable[[Tree], object], set[str]]] = [
             "Namespace database-namespace",
             "Namespace ingress-namespace",
             "Namespace main-namespace",
+            "Namespace metrics-namespace",
+            "StatefulSet metrics-alertmanager",
+            "StatefulSet metrics-prometheus",
             "Subnetwork network-subnetwork",
         },
     ),
@@ -240,6 +250,9 @@ AT_STAKE: list[tuple[str, Callable[[Tree], object], set[str]]] = [
             "Namespace database-namespace",
             "Namespace ingress-namespace",
             "Namespace main-namespace",
+            "Namespace metrics-namespace",
+            "StatefulSet metrics-alertmanager",
+            "StatefulSet metrics-prometheus",
         },
     ),
     (

@@ -17,7 +17,6 @@ WAITS = 'airflow_pool_queued_slots{airflow="main", pool="default_pool"}'
 POD = 'airflow="main", namespace="airflow-main", pod="scheduler-1", container="scheduler"'
 CRON = 'airflow="main", namespace="airflow-main", cronjob="db-clean"'
 REDIS = 'airflow="main", pod="redis-0"'
-BACKUP = 'namespace="database", cronjob="check-backups"'
 QUOTA = 'airflow="main", namespace="airflow-main", resource="limits.memory"'
 VOLUME = 'airflow="main", namespace="airflow-main", persistentvolumeclaim="logs"'
 SYNC = 'airflow="main", namespace="airflow-main", pod="dag-processor-1"'
@@ -248,19 +247,6 @@ CASES = (
             figures(
                 CRON, kube_cronjob_status_last_successful_time=f"{-2 * DAY}x200", kube_cronjob_spec_suspend="1x200"
             ),
-        ),
-    ),
-    Case(
-        "BackupNotTaken",
-        figures(BACKUP, kube_cronjob_status_last_successful_time="0x3000"),
-        "24h1m",
-        {"namespace": "database", "cronjob": "check-backups"},
-        "For 1d 0h 1m 0s nobody has found a backup of the database that is young enough",
-        calm=(
-            figures(BACKUP, kube_cronjob_status_last_successful_time="80000x3000"),
-            # A new instance: the first one comes within a day.
-            figures(BACKUP, kube_cronjob_created="80000x3000"),
-            figures(CRON, kube_cronjob_status_last_successful_time="0x3000"),
         ),
     ),
     Case(

@@ -42,7 +42,7 @@ def configuration(tmp_path: Path) -> Path:
     return path
 
 
-PLATFORMS = {"BackupNotTaken", "CertificateExpires", "ElasticsearchRed", "LogsBehind"}
+PLATFORMS = {"CertificateExpires", "ElasticsearchRed", "LogsBehind"}
 
 
 def told(amtool: Path, configuration: Path, **labels: str) -> set[str]:

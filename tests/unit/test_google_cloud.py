@@ -195,7 +195,6 @@ def test_every_pod_that_calls_google_acts_as_an_account_with_no_more_than_it_nee
         "migrate": components,
         "task": "prod-main-tasks@acme.iam.gserviceaccount.com",
         "bootstrap-main": "prod-database@acme.iam.gserviceaccount.com",
-        "check-backups": "prod-backup-check@acme.iam.gserviceaccount.com",
         **dict.fromkeys(["nginx-ingress", "prometheus", "alertmanager", "grafana", "state"]),
     }
     on_project = {
@@ -207,7 +206,6 @@ def test_every_pod_that_calls_google_acts_as_an_account_with_no_more_than_it_nee
         ("roles/container.defaultNodeServiceAccount", "prod-nodes"),
         ("roles/cloudsql.client", "prod-main-airflow"),
         ("roles/cloudsql.client", "prod-database"),
-        ("roles/cloudsql.viewer", "prod-backup-check"),
     }
     for (role, _), condition in on_project.items():
         if role.startswith("roles/cloudsql."):
@@ -227,7 +225,6 @@ def test_only_the_service_accounts_of_an_airflow_may_act_as_it(prod: Recording) 
         "main-airflow-migrate": f"{pool}[airflow-main/migrate]",
         "main-tasks-task": f"{pool}[airflow-main/task]",
         "database-bootstrap-bootstrap-main": f"{pool}[database/bootstrap-main]",
-        "backup-check-check-backups": f"{pool}[database/check-backups]",
     }
 
 
