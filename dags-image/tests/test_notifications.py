@@ -85,8 +85,9 @@ def run(home: Path, settings: dict[str, Any]) -> tuple[dict[str, Any], str]:
     airflow_home = home / settings["kind"]
     shutil.copytree(home / "migrated", airflow_home)
     said = program(home, airflow_home, str(PROBE), str(home / "dags/fails.py"))
-    found = next(line for line in said.splitlines() if line.startswith('{"run'))
-    return json.loads(found), said
+    # What sends messages prints, too: its line may begin before the other one's end is written.
+    found, _ = json.JSONDecoder().raw_decode(said, said.index('{"runs"'))
+    return found, said
 
 
 class Webhook(BaseHTTPRequestHandler):
