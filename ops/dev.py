@@ -64,10 +64,8 @@ def _run(chosen: argparse.Namespace, progress: Progress) -> int:
             up(base, template(chosen.stacks), asked, progress, keep_end=not chosen.ttl)
         case "list":
             print(listing(base.name, known_stacks(base, progress), _now()))
-        case "down" if chosen.if_there and known_stacks(base, progress).lacks(stack_of(base.name, name)):
-            print(f"There is no dev stack {name} on {base.name}.")
         case "down":
-            down(base, name, progress)
+            down(base, name, progress, if_there=chosen.if_there)
         case "extend":
             extend(base, name, chosen.ttl or DEFAULT_TTL, progress)
         case _:
@@ -129,14 +127,20 @@ def up(base: Target, made_from: StackFile, asked: Asked, progress: Progress, kee
     return lease
 
 
-def down(base: Target, name: str, progress: Progress) -> None:
-    """Delete a dev stack: all that it made, its database, and its state."""
+def down(base: Target, name: str, progress: Progress, *, if_there: bool = False) -> None:
+    """Delete a dev stack: all that it made, its database, and its state.
+
+    Raises Failure where there is none of that name; with ``if_there`` that is no mistake.
+    """
     stack = stack_of(base.name, name)
     with engine_on(base, progress) as engine:
         known = dev_stacks(engine)
-    lease = known.named(stack)
-    if not lease and stack not in known.unclear:
+    if known.lacks(stack):
+        if if_there:
+            print(f"There is no dev stack {name} on {base.name}.")
+            return
         raise Failure(f"there is no dev stack '{name}' on {base.name}.\nMend: make dev-list BASE={base.name}.")
+    lease = known.named(stack)
     if not lease:
         _remove_unclear(base, stack, progress)
     else:

@@ -6,14 +6,13 @@ came to their end, and whether two of one task were ever alive at once. The time
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from kubernetes import client
 
-from ops.airflow_api import AirflowApi
 from testbed.build import run
 from testbed.cluster.layout import NODE_NAME
 from tests.cluster.fence import Fence, Try
@@ -149,14 +148,8 @@ def faulted(platform: Platform) -> Iterator[Faulted]:
         platform.up()
 
 
-@contextmanager
-def session(faulted: Faulted) -> Iterator[AirflowApi]:
-    with faulted.platform.airflow() as api:
-        yield api
-
-
 def states(faulted: Faulted, run_id: str) -> tuple[str, list[dict[str, Any]]]:
-    with session(faulted) as api:
+    with faulted.platform.airflow() as api:
         return api.run("fenced", run_id)["state"], api.tasks("fenced", run_id)
 
 
@@ -176,7 +169,7 @@ def test_a_run_ends_well_and_only_a_task_whose_process_was_killed_is_tried_once_
     faulted: Faulted, fault: str
 ) -> None:
     act, planned = FAULTS[fault]
-    with session(faulted) as api:
+    with faulted.platform.airflow() as api:
         run_id = api.trigger("fenced", {"fence": faulted.fence.url, "seconds": SECONDS})
     wait_until(lambda: len(faulted.fence.tries(run_id)) == len(EXECUTORS), 180, "the long tasks run")
     schedulers = faulted.pods("scheduler")

@@ -20,6 +20,8 @@ from tests.filled import filled
 Change = Callable[[dict[str, Any]], object]
 
 
+WATCHING = ("ConfigMap metrics-prometheus-config", "Deployment metrics-state", "StatefulSet metrics-prometheus")
+"""Of production: what is told which Airflows there are."""
 NOTHING = (["same"], ["read"], ["discard"])
 """What happens to a resource that nothing happens to: the last two to one that is only looked up."""
 

@@ -14,6 +14,7 @@ from ops.diff_report import ALLOWING_LABEL, Report
 from ops.offline import offline, offline_file
 from testbed.progress import Failure, Progress
 from tests.engine.projects import PROGRAM, Project, Tree, copied
+from tests.engine.stacks import WATCHING
 
 pytestmark = pytest.mark.engine
 
@@ -42,12 +43,8 @@ CONFIGURATION = {
 }
 """What another configuration or image of an Airflow rolls. Jobs are named after what they run."""
 
-WATCHING = {
-    "ConfigMap metrics-prometheus-config": "update",
-    "Deployment metrics-state": "update",
-    "StatefulSet metrics-prometheus": "update",
-}
-"""What is told which Airflows there are."""
+TOLD = dict.fromkeys(WATCHING, "update")
+"""Another list of Airflows, or another address of one."""
 
 SEPARATE: dict[str, tuple[Callable[[Tree], object], dict[str, str]]] = {
     "another comment": (lambda tree: None, NOTHING),
@@ -129,7 +126,7 @@ def test_another_domain_moves_the_way_in_rolls_airflow_and_loses_nothing(project
     assert not report.at_stake
     found = effects(report)
     assert CONFIGURATION.items() <= found.items()
-    others = {title.partition(" ")[0] for title in found.keys() - CONFIGURATION.keys() - WATCHING.keys()}
+    others = {title.partition(" ")[0] for title in found.keys() - CONFIGURATION.keys() - TOLD.keys()}
     assert others <= {"CertRequest", "Deployment", "Ingress", "LocallySignedCert", "Secret"}, sorted(found)
 
 
@@ -139,7 +136,7 @@ def test_a_new_team_is_new_and_the_other_does_not_notice(project: Project) -> No
     assert report.counts["create"] > 60
     others = {title: operation for title, operation in effects(report).items() if "team-b" not in title}
     # Its annotation comes from what also waits for the new team's; the update itself finds it unchanged.
-    assert others == {"ServiceAccount main-database-bootstrap-service-account": "update", **WATCHING}
+    assert others == {"ServiceAccount main-database-bootstrap-service-account": "update", **TOLD}
 
 
 def test_a_renamed_team_is_refused(project: Project) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from testbed.progress import Failure
-from tests.engine.stacks import OfflineStack, Steps, offline_stack
+from tests.engine.stacks import WATCHING, OfflineStack, Steps, offline_stack
 
 pytestmark = pytest.mark.engine
 Tree = dict[str, Any]
@@ -38,10 +38,6 @@ def told_by_state(stack: OfflineStack, change: Any) -> str:
         with pytest.raises(Failure) as refused:
             engine.preview(lambda _: None)
     return str(refused.value)
-
-
-WATCHING = {"ConfigMap metrics-prometheus-config", "Deployment metrics-state", "StatefulSet metrics-prometheus"}
-"""What is told which Airflows there are."""
 
 
 def of_others(steps: Steps) -> dict[str, list[str]]:
