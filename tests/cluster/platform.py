@@ -33,12 +33,9 @@ CLUSTER = os.environ.get("AIRFLOW_PLATFORM_TEST_CLUSTER", "test-platform")
 """Another name, with another $AIRFLOW_PLATFORM_STATE, lets the tests of two clones run at once on one machine."""
 PREVIEWER = "previewer@tests.example"
 """A user that may preview in the tests' cluster and change nothing."""
+HEAR_INTERRUPTS = ("env", "--default-signal=INT")
+"""Before a command: what a shell starts in the background ignores Ctrl-C, and so would all that it starts."""
 Change = Callable[[dict[str, Any]], object]
-
-
-def hear_interrupts() -> None:
-    """For a child: what a shell starts in the background ignores Ctrl-C, and so would all that it starts."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 class Platform:
@@ -120,13 +117,12 @@ class Platform:
         """Start `python -m ops` on the stack in a process group of its own, as a terminal would."""
         options = [f"--stack={STACK}", f"--stacks={self.stacks}", f"--source={self.source}"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "ops", *arguments, *options],
+            [*HEAR_INTERRUPTS, sys.executable, "-m", "ops", *arguments, *options],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
-            preexec_fn=hear_interrupts,  # noqa: PLW1509 (it only sets a signal's handling)
         )
         self._started.append(process)
         return process

@@ -22,7 +22,7 @@ from ops.stack_file import ROOT, StackFile
 from ops.target import Target, target
 from testbed.build import run
 from tests.cluster.looks import uids, wait_until
-from tests.cluster.platform import STACK, Platform, hear_interrupts
+from tests.cluster.platform import HEAR_INTERRUPTS, STACK, Platform
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
 NAMESPACE = "airflow-dev-alice"
@@ -52,14 +52,13 @@ def on(base: Platform) -> Target:
 
 def command(base: Platform, *arguments: str, owner: str = "al@example.com") -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", "ops.dev", *arguments, f"--base={STACK}", f"--stacks={base.stacks}"],
+        [*HEAR_INTERRUPTS, sys.executable, "-m", "ops.dev", *arguments, f"--base={STACK}", f"--stacks={base.stacks}"],
         cwd=ROOT,
         env={**os.environ, "OWNER": owner},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        preexec_fn=hear_interrupts,  # noqa: PLW1509 (it only sets a signal's handling)
     )
 
 

@@ -20,7 +20,7 @@ from testbed.cluster.cluster import Cluster
 from testbed.cluster.layout import Layout
 from testbed.cluster.processes import Component
 from testbed.progress import Failure, Progress
-from tests.cluster.platform import hear_interrupts
+from tests.cluster.platform import HEAR_INTERRUPTS
 
 pytestmark = pytest.mark.cluster
 
@@ -354,13 +354,12 @@ def test_two_clusters_live_side_by_side(cluster: Cluster, server: str, image: st
 
 def test_an_interrupted_up_shows_no_traceback_and_the_next_one_succeeds(cluster: Cluster) -> None:
     cluster.down()
-    command = [sys.executable, "-m", "testbed.cluster", "up", NAME]
+    command = [*HEAR_INTERRUPTS, sys.executable, "-m", "testbed.cluster", "up", NAME]
     with subprocess.Popen(
         command,
         stderr=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[2],
-        preexec_fn=hear_interrupts,  # noqa: PLW1509 (this process has no other threads)
     ) as process:
         assert process.stderr
         said = process.stderr.readline()
