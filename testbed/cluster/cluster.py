@@ -25,6 +25,7 @@ from testbed.cluster import (
     mounts,
     network,
     node,
+    node_view,
     pki,
     policies,
     processes,
@@ -195,7 +196,7 @@ class Cluster:
 
     def _write_files(self, built: programs.Programs, pause_image: str, manifests: list[dict[str, object]]) -> None:
         layout = self._layout
-        for folder in (layout.state, layout.config, layout.volumes, layout.pod_logs):
+        for folder in (layout.state, layout.config, layout.volumes):
             folder.mkdir(parents=True, exist_ok=True)
         pki.make(layout)
         port = self.forward(NODE_IP, API_PORT)
@@ -210,6 +211,7 @@ class Cluster:
 
     def _start_control_plane(self, built: programs.Programs, archives: Sequence[Path]) -> None:
         layout = self._layout
+        node_view.prepare(layout)
         for component in (control_plane.etcd(layout), node.containerd(layout), control_plane.api_server(layout, built)):
             processes.start(layout, component)
         self._wait("containerd does not answer", lambda: images.are_available(layout), 30, ["containerd"])

@@ -69,7 +69,7 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """One file a process; pods' logs are in ``pod_logs``."""
+        """One file a process; pods' logs are in ``node_folders``."""
         return self.state / "log"
 
     @property
@@ -126,8 +126,9 @@ class Layout:
         return self.state / "kubelet"
 
     @property
-    def pod_logs(self) -> Path:
-        return self.state / "pod-logs"
+    def node_folders(self) -> Path:
+        """What the node has in place of the machine's folders: see node_view.py."""
+        return self.state / "node"
 
     @property
     def volumes(self) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import yaml
 
-from testbed.cluster import policies
+from testbed.cluster import node_view, policies
 from testbed.cluster.layout import (
     DNS_DOMAIN,
     DNS_SERVICE_IP,
@@ -31,7 +31,7 @@ def write_config(layout: Layout, pause_image: str) -> None:
 def containerd(layout: Layout) -> Component:
     return Component(
         "containerd",
-        ["containerd", f"--config={_containerd_file(layout)}"],
+        [*node_view.enter(layout), "containerd", f"--config={_containerd_file(layout)}"],
         [_containerd_file(layout), _cni_folder(layout) / "10-pods.conflist"],
     )
 
@@ -40,6 +40,7 @@ def kubelet(layout: Layout, programs: Programs) -> Component:
     return Component(
         "kubelet",
         [
+            *node_view.enter(layout),
             programs.kube,
             "kubelet",
             f"--config={_kubelet_file(layout)}",
@@ -164,7 +165,7 @@ def _kubelet_config(layout: Layout) -> dict[str, object]:
         "clusterDomain": DNS_DOMAIN,
         "resolvConf": str(_resolver_file(layout)),
         "containerRuntimeEndpoint": f"unix://{layout.containerd_socket}",
-        "podLogsDir": str(layout.pod_logs),
+        "podLogsDir": node_view.POD_LOGS,
         "volumePluginDir": str(layout.kubelet / "volume-plugins"),
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": f"/{layout.cgroup}",

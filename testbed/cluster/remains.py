@@ -7,8 +7,7 @@ from pathlib import Path
 from testbed.cluster import cgroups, mounts, network, processes
 from testbed.cluster.layout import Layout
 
-# The kubelet and CNI have these folders built in; what lies there and is the cluster's names a path of its own.
-_KUBELET_LINKS = Path("/var/log/containers")
+# CNI has this folder built in; what lies there and is the cluster's names a path of its own.
 _CNI_RESULTS = Path("/var/lib/cni/results")
 
 _STUBBORN = 30  # seconds after which a process that does not end is reported instead
@@ -70,19 +69,11 @@ def listed(layout: Layout) -> list[str]:
 
 
 def _files(layout: Layout) -> list[Path]:
-    links = [link for link in _KUBELET_LINKS.glob("*") if _target(link).is_relative_to(layout.pod_logs)]
     pod_namespaces = f"{layout.containerd_state}/".encode()
-    return links + [file for file in _CNI_RESULTS.glob("*") if pod_namespaces in _content(file)]
+    return [file for file in _CNI_RESULTS.glob("*") if pod_namespaces in _content(file)]
 
 
 # Other clusters' pods come and go meanwhile: what is removed just now is nobody's.
-
-
-def _target(link: Path) -> Path:
-    try:
-        return link.readlink()
-    except OSError:
-        return Path()
 
 
 def _content(file: Path) -> bytes:
