@@ -2,6 +2,7 @@
 
 from infra.celery import broker_images
 from infra.gate import gate_images
+from infra.logs import IMAGE as SHIPPER_IMAGE
 from infra.metrics import metric_images
 from infra.settings import Settings
 from infra.settings.dags import GitSyncDags
@@ -16,6 +17,8 @@ def images_of(settings: Settings) -> frozenset[str]:
         used |= {"pgbouncer", "pgbouncer-exporter"}
     if any(isinstance(airflow.dags, GitSyncDags) for airflow in settings.airflows):
         used.add("git-sync")
+    if settings.logs:
+        used.add(SHIPPER_IMAGE)
     if way_in(settings):
         used.add("nginx-ingress")
     return frozenset(used)

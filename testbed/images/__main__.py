@@ -11,6 +11,7 @@ from testbed.build import run
 from testbed.images import REPO, Image
 from testbed.images.conflict import explain
 from testbed.images.dags import NAME, dags_image
+from testbed.images.jars import has_jars, lock_jars
 from testbed.images.recipes import RECIPES, image, recipe_of
 from testbed.images.version import dags_version
 from testbed.progress import Failure, Progress
@@ -37,6 +38,7 @@ def main(arguments: list[str]) -> int:
     build.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     lock = commands.add_parser("lock", help="make the requirements.lock files anew from requirements.in")
     lock.add_argument("--dags", action="store_true", help="only those of the DAG image")
+    lock.add_argument("--jars", action="store_true", help="instead the jars.lock files, from pom.xml")
     chosen = parser.parse_args(arguments)
     progress = Progress()
     try:
@@ -46,6 +48,10 @@ def main(arguments: list[str]) -> int:
             for name in chosen.names or [one for one in NAMES if one == NAME or recipe_of(one)]:
                 made = build_one(progress, name)
                 print(f"{made.reference}\t{made.archive}\t{made.archive.stat().st_size // 1_000_000} MB")
+        elif chosen.jars:
+            for recipe in RECIPES.values():
+                if has_jars(recipe.folder):
+                    lock_jars(progress, recipe.folder)
         else:
             lock_all(progress, [name for name in LOCKS if not chosen.dags or name.startswith(DAGS)])
     except Failure as failure:

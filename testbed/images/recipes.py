@@ -1,9 +1,10 @@
-"""The images that the testbed makes, each from Debian and PyPI packages, each cached as an archive.
+"""The images that the testbed makes, each from Debian, PyPI and Maven packages, each cached as an archive.
 
 An image of a program that no registry serves (git-sync, fluentd, …) is one more entry of ``RECIPES``, with a
 ``program``: it is made where the program is on PATH, and anew where it is another one.
 """
 
+import os
 import re
 import shutil
 import tempfile
@@ -16,6 +17,7 @@ from uv import find_uv_bin
 
 from testbed.build import cached, key_of
 from testbed.images.buildah import Buildah, buildah
+from testbed.images.jars import has_jars, jars
 from testbed.images.programs import Program
 from testbed.images.rootfs import rootfs
 from testbed.images.wheels import wheels
@@ -40,8 +42,9 @@ class Recipe:
     """How an image is made: ``<name>/Containerfile`` here, on top of Debian ``packages``.
 
     ``hooks`` run while Debian's part is made (see :func:`rootfs`). Where ``<name>/requirements.lock`` exists, the build
-    finds its wheels, the lock and ``uv`` in ``/build``. A ``program`` of this machine lies beside the Containerfile,
-    as ``program``.
+    finds its wheels, the lock and ``uv`` in ``/build``. Where there is a ``pom.xml``, what is made of it (see
+    :func:`jars`) lies beside the Containerfile as ``jars``. So does a ``program`` of this machine, as ``program``;
+    where it is a folder, the build argument PROGRAM_HOME says where that was.
     """
 
     name: str
@@ -101,7 +104,27 @@ PGBOUNCER = Recipe("pgbouncer", ("pgbouncer", "python3"))
 GIT_SYNC = Recipe("git-sync", ("ca-certificates", "git", "openssh-client"), program=Program("git-sync"))
 NGINX_INGRESS = Recipe("nginx-ingress", ("nginx", "python3"))
 ALERTMANAGER = Recipe("alertmanager", ("prometheus-alertmanager",))
-_ALL = (AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER, GIT_SYNC, NGINX_INGRESS, ALERTMANAGER)
+ELASTICSEARCH = Recipe(
+    "elasticsearch",
+    ("openjdk-17-jre-headless", "python3", "python3-yaml", "bash", "curl", "ca-certificates"),
+    # Java's packages link a page of the manual, whose folder is left out.
+    hooks=('mkdir -p "$1/usr/share/man/man1"',),
+    arguments={"ELASTICSEARCH_VERSION": "9.5.3"},
+)
+FLUENTD = Recipe(
+    "fluentd",
+    # The Ruby libraries of fluentd and its plugins that Debian has, for a program that does not bring them along.
+    (
+        *("ruby", "ruby-cool.io", "ruby-elasticsearch", "ruby-excon", "ruby-faraday", "ruby-http-parser.rb"),
+        *("ruby-lru-redux", "ruby-msgpack", "ruby-serverengine", "ruby-sigdump", "ruby-strptime", "ruby-tzinfo"),
+        *("ruby-webrick", "ruby-yajl", "ca-certificates", "tzdata"),
+    ),
+    program=Program("fluentd", folders_up=2),
+)
+_ALL = (
+    *(AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER, GIT_SYNC, NGINX_INGRESS, ALERTMANAGER),
+    *(ELASTICSEARCH, FLUENTD),
+)
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 
 
@@ -125,9 +148,12 @@ def image(progress: Progress, recipe: Recipe) -> Image:
     }
     if recipe.program:
         inputs["program"] = recipe.program.path
+        if recipe.program.folders_up:
+            inputs["program home"] = str(recipe.program.path)
     reference = f"{PREFIX}/{recipe.name}:{key_of(inputs)}"
 
     def build(folder: Path) -> None:
+        made_of_jars = jars(progress, recipe.folder) if has_jars(recipe.folder) else None
         debian = rootfs(progress, recipe.name, recipe.packages, recipe.hooks)
         volumes = []
         if recipe.lock:
@@ -143,11 +169,16 @@ def image(progress: Progress, recipe: Recipe) -> Image:
                 if file.is_file():
                     shutil.copy(file, context)
             (context / "rootfs.tar").hardlink_to(debian)
+            arguments = dict(recipe.arguments)
             if recipe.program:
                 recipe.program.copy_into(context)
+                if recipe.program.folders_up:
+                    arguments["PROGRAM_HOME"] = str(recipe.program.path)
+            if made_of_jars:
+                shutil.copytree(made_of_jars, context / "jars", copy_function=os.link)
 
             def make() -> None:
-                builder.build(context / "Containerfile", context, reference, recipe.arguments, volumes)
+                builder.build(context / "Containerfile", context, reference, arguments, volumes)
                 builder.save(reference, folder / "image.tar")
 
             builder.whole(make)
