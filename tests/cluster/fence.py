@@ -6,7 +6,6 @@ from typing import Any
 
 from kubernetes import client, utils
 
-from testbed.build import run
 from testbed.images.recipes import RECIPES, image
 from tests.cluster.looks import wait_until
 from tests.cluster.platform import Platform
@@ -84,10 +83,9 @@ class Fence:
         self._ask(f"INSERT INTO tries (id, run, task, number, began, alive) VALUES ({values})")
 
     def _ask(self, statement: str) -> str:
-        cluster = self.platform.cluster
-        kubectl = [cluster.kubectl, f"--kubeconfig={cluster.kubeconfig}", f"--namespace={NAMESPACE}"]
         psql = ["psql", "--username=postgres", "--host=127.0.0.1", "--no-psqlrc", "--tuples-only", "--no-align"]
-        return run([*kubectl, "exec", NAMESPACE, "--", *psql, f"--command={statement}"]).strip()
+        psql.append(f"--command={statement}")
+        return self.platform.kubectl(f"--namespace={NAMESPACE}", "exec", NAMESPACE, "--", *psql).strip()
 
     def remove(self) -> None:
         self.core.delete_namespace(NAMESPACE)

@@ -11,7 +11,6 @@ from typing import Any
 from kubernetes import client, watch
 from urllib3.exceptions import HTTPError
 
-from testbed.build import run
 from tests.cluster.platform import Platform
 
 
@@ -96,8 +95,7 @@ def run_in(platform: Platform, part: str, command: list[str], namespace: str = "
     """What ``command`` prints in a part's pod; a Failure with it where it fails. A part is a Deployment, or else named
     with its kind: ``statefulset/worker-default``."""
     workload = part if "/" in part else f"deployment/{part}"
-    kubectl = [platform.cluster.kubectl, f"--kubeconfig={platform.cluster.kubeconfig}", f"--namespace={namespace}"]
-    return run([*kubectl, "exec", workload, "--", *command])
+    return platform.kubectl(f"--namespace={namespace}", "exec", workload, "--", *command)
 
 
 def pods_of(platform: Platform, part: str) -> list[Any]:
@@ -105,6 +103,13 @@ def pods_of(platform: Platform, part: str) -> list[Any]:
     return list(
         client.CoreV1Api(platform.api_client()).list_namespaced_pod("airflow-main", label_selector=labels).items
     )
+
+
+def kill(platform: Platform, part: str) -> None:
+    """End one of a part's pods at once, as a node that dies would."""
+    victim = next(pod for pod in pods_of(platform, part) if pod.metadata.deletion_timestamp is None)
+    core = client.CoreV1Api(platform.api_client())
+    core.delete_namespaced_pod(victim.metadata.name, "airflow-main", grace_period_seconds=0)
 
 
 def restarts(platform: Platform, part: str) -> int:

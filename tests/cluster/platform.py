@@ -23,6 +23,7 @@ from ops.engine import Engine, Outcome, engine_on
 from ops.reach import enter, save_authority
 from ops.stack_file import ROOT
 from ops.target import Target, target, with_images
+from testbed.build import run
 from testbed.cluster.cluster import Cluster
 from testbed.engine.choice import Purpose
 from testbed.paths import state_dir
@@ -139,6 +140,15 @@ class Platform:
     def view(self) -> ClusterView:
         """Secrets and pods."""
         return ClusterView(target(STACK, self.progress, self.stacks))
+
+    @property
+    def kubectl_command(self) -> list[str]:
+        """How every kubectl command begins, as the cluster's administrator."""
+        return [str(self.cluster.kubectl), f"--kubeconfig={self.cluster.kubeconfig}"]
+
+    def kubectl(self, *arguments: str) -> str:
+        """What a kubectl command prints; a Failure with it where it fails."""
+        return run([*self.kubectl_command, *arguments])
 
     def api_client(self) -> client.ApiClient:
         """A client of the cluster's API as its administrator."""

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from kubernetes import client
 
 from ops.airflow_api import AirflowApi
-from tests.cluster.looks import pods_of, ready, run_in, run_pod, wait_until
+from tests.cluster.looks import kill, pods_of, ready, run_in, run_pod, wait_until
 from tests.cluster.platform import Platform
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
@@ -36,13 +35,6 @@ def pooled(platform: Platform) -> Iterator[Platform]:
             wait_until(lambda part=part: len(pods_of(platform, part)) == 2, 120, f"there are two pods of {part}")
         yield platform
     platform.up()
-
-
-def kill(platform: Platform, part: str) -> None:
-    """End one of a part's pods at once, as a node that dies would."""
-    victim = next(pod for pod in pods_of(platform, part) if pod.metadata.deletion_timestamp is None)
-    core = client.CoreV1Api(platform.api_client())
-    core.delete_namespaced_pod(victim.metadata.name, "airflow-main", grace_period_seconds=0)
 
 
 def running(api: AirflowApi, run_id: str) -> int:

@@ -17,8 +17,7 @@ class Server:
     """The platform's PostgreSQL, from inside its pod, where the server trusts every role."""
 
     def __init__(self, platform: Platform) -> None:
-        cluster = platform.cluster
-        self._exec = [cluster.kubectl, f"--kubeconfig={cluster.kubeconfig}", "--namespace=postgresql", "exec", "-i"]
+        self._exec = [*platform.kubectl_command, "--namespace=postgresql", "exec", "-i"]
 
     def psql(
         self, user: str, database: str, sql: str, variables: Mapping[str, str] | None = None

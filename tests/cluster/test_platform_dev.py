@@ -20,7 +20,6 @@ from ops.cluster_view import ClusterView
 from ops.reach import enter
 from ops.stack_file import ROOT, StackFile
 from ops.target import Target, target
-from testbed.build import run
 from tests.cluster.looks import uids, wait_until
 from tests.cluster.platform import HEAR_INTERRUPTS, STACK, Platform
 
@@ -69,9 +68,8 @@ def done(base: Platform, *arguments: str, owner: str = "al@example.com") -> tupl
 
 
 def sql(base: Platform, query: str) -> list[str]:
-    kubectl = [base.cluster.kubectl, f"--kubeconfig={base.cluster.kubeconfig}", "--namespace=postgresql"]
     psql = ["psql", "--username=postgres", "--tuples-only", "--no-align", f"--command={query}"]
-    return run([*kubectl, "exec", "statefulset/postgresql", "--", *psql]).split()
+    return base.kubectl("--namespace=postgresql", "exec", "statefulset/postgresql", "--", *psql).split()
 
 
 @contextmanager

@@ -13,10 +13,9 @@ from typing import Any
 import pytest
 from kubernetes import client
 
-from testbed.build import run
 from testbed.cluster.layout import NODE_NAME
 from tests.cluster.fence import Fence, Try
-from tests.cluster.looks import wait_until
+from tests.cluster.looks import kill, wait_until
 from tests.cluster.platform import Platform
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
@@ -38,10 +37,6 @@ class Faulted:
     fence: Fence
     measured: list[str] = field(default_factory=list)
 
-    def kubectl(self, *arguments: str) -> str:
-        cluster = self.platform.cluster
-        return run([cluster.kubectl, f"--kubeconfig={cluster.kubeconfig}", *arguments])
-
     def pods(self, part: str, namespace: str = NAMESPACE) -> dict[str, int]:
         """A part's pods, and how often each has restarted; -1 for one that is not ready or on its way out."""
         labels = f"app.kubernetes.io/component={part}"
@@ -59,13 +54,6 @@ class Faulted:
         server = self.pods("server", "postgresql")
         return all(pods and min(pods.values()) >= 0 for pods in [server, *map(self.pods, STAYING)])
 
-    def kill(self, part: str, namespace: str = NAMESPACE) -> None:
-        """End one pod at once, as a node that dies would."""
-        labels = f"app.kubernetes.io/component={part}"
-        core = client.CoreV1Api(self.platform.api_client())
-        victim = core.list_namespaced_pod(namespace, label_selector=labels).items[0]
-        core.delete_namespaced_pod(victim.metadata.name, namespace, grace_period_seconds=0)
-
 
 def new_image(faulted: Faulted) -> None:
     note = faulted.platform.source / "dags-image" / "dags" / "newer.py"
@@ -76,27 +64,27 @@ def new_image(faulted: Faulted) -> None:
 def drain(faulted: Faulted) -> None:
     """The node is drained of what runs tasks. It is the only one, so their successors wait until it is open again."""
     try:
-        faulted.kubectl(
+        faulted.platform.kubectl(
             *("drain", NODE_NAME, "--force", "--delete-emptydir-data", "--ignore-daemonsets", "--timeout=300s"),
             "--pod-selector=app.kubernetes.io/component in (task, worker, scheduler)",
         )
     finally:
-        faulted.kubectl("uncordon", NODE_NAME)
+        faulted.platform.kubectl("uncordon", NODE_NAME)
 
 
 def restart_pgbouncer(faulted: Faulted) -> None:
-    faulted.kubectl("--namespace", NAMESPACE, "rollout", "restart", "deployment/pgbouncer")
-    faulted.kubectl("--namespace", NAMESPACE, "rollout", "status", "deployment/pgbouncer", "--timeout=300s")
+    faulted.platform.kubectl("--namespace", NAMESPACE, "rollout", "restart", "deployment/pgbouncer")
+    faulted.platform.kubectl("--namespace", NAMESPACE, "rollout", "status", "deployment/pgbouncer", "--timeout=300s")
 
 
 def restart_postgresql(faulted: Faulted) -> None:
-    faulted.kubectl("--namespace", "postgresql", "delete", "pod", "postgresql-0")
+    faulted.platform.kubectl("--namespace", "postgresql", "delete", "pod", "postgresql-0")
 
 
 def kill_tasks(faulted: Faulted) -> None:
     """What runs tasks outside of the scheduler ends at once."""
-    faulted.kill("task")
-    faulted.kill("worker")
+    kill(faulted.platform, "task")
+    kill(faulted.platform, "worker")
 
 
 FAULTS: dict[str, tuple[Callable[[Faulted], object], bool]] = {
@@ -104,10 +92,10 @@ FAULTS: dict[str, tuple[Callable[[Faulted], object], bool]] = {
     "new image": (new_image, True),
     "node drained": (drain, True),
     "PgBouncer restarted": (restart_pgbouncer, True),
-    "PgBouncer killed": (lambda faulted: faulted.kill("pgbouncer"), False),
-    "api-server killed": (lambda faulted: faulted.kill("api-server"), False),
-    "dag-processor killed": (lambda faulted: faulted.kill("dag-processor"), False),
-    "scheduler killed": (lambda faulted: faulted.kill("scheduler"), False),
+    "PgBouncer killed": (lambda faulted: kill(faulted.platform, "pgbouncer"), False),
+    "api-server killed": (lambda faulted: kill(faulted.platform, "api-server"), False),
+    "dag-processor killed": (lambda faulted: kill(faulted.platform, "dag-processor"), False),
+    "scheduler killed": (lambda faulted: kill(faulted.platform, "scheduler"), False),
     "PostgreSQL restarted": (restart_postgresql, False),
     "worker and task's pod killed": (kill_tasks, False),
 }

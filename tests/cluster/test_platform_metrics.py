@@ -14,7 +14,6 @@ from kubernetes import client, utils
 from components.metrics.alerts import ALERTS
 from components.metrics.dashboards import DASHBOARDS
 from ops.alerts import firing_alerts
-from testbed.build import run
 from tests.cluster.looks import wait_until
 from tests.cluster.platform import Platform
 
@@ -61,9 +60,8 @@ def measured(platform: Platform) -> Iterator[Platform]:
 
 def ask(platform: Platform, query: str) -> list[dict[str, Any]]:
     """What Prometheus answers, through the API server."""
-    kubectl = [platform.cluster.kubectl, f"--kubeconfig={platform.cluster.kubeconfig}"]
     path = f"/api/v1/namespaces/metrics/services/prometheus:9090/proxy/api/v1/query?query={quote(query, safe='')}"
-    answer = json.loads(run([*kubectl, "get", "--raw", path]))
+    answer = json.loads(platform.kubectl("get", "--raw", path))
     assert answer["status"] == "success", answer
     return list(answer["data"]["result"])
 
