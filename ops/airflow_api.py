@@ -12,6 +12,7 @@ from ops.door import Door
 from testbed.progress import Failure
 
 POLL_SECONDS = 1.0
+ANSWER_SECONDS = 30.0
 NOT_FOUND = 404
 FINISHED = ("success", "failed")
 
@@ -50,8 +51,11 @@ class AirflowApi:
             time.sleep(POLL_SECONDS)
 
     def get(self, path: str) -> Any:
-        """The JSON at ``/api/v2`` + ``path``."""
-        return self._request("GET", f"/api/v2{path}")
+        """The JSON at ``/api/v2`` + ``path``. An api-server that has heard and is too busy to answer is asked again."""
+        try:
+            return self._request("GET", f"/api/v2{path}")
+        except TimeoutError:
+            return self._request("GET", f"/api/v2{path}")
 
     def post(self, path: str, body: Any) -> Any:
         """What posting ``body`` to ``/api/v2`` + ``path`` returns."""
@@ -157,6 +161,6 @@ class AirflowApi:
         )
         if self._token:
             request.add_header("Authorization", f"Bearer {self._token}")
-        with self._door.opener.open(request, timeout=30) as answer:
+        with self._door.opener.open(request, timeout=ANSWER_SECONDS) as answer:
             content = answer.read()
         return json.loads(content) if content else None
