@@ -33,6 +33,7 @@ from components.airflow.sign_in import make_sign_in, sign_in_files
 from components.airflow.statsd import run_statsd
 from components.airflow.task_logs import LogStoreParts, log_store
 from components.airflow.task_pod import pod_templates
+from components.airflow.task_pods_only import leave_task_pods
 from components.availability import until_done
 from components.ingress.labels import REACHED
 from components.workload import RESTRICTED, checksum, metadata, selector
@@ -100,6 +101,9 @@ class Airflow(pulumi.ComponentResource):
         ]
         mounted = [
             *restricted,
+            *leave_task_pods(
+                name, namespace_name, args, pod_templates(name, args, dags, logs), accounts.scheduler, self
+            ),
             *measured,
             config,
             *given,

@@ -87,6 +87,24 @@ def test_a_changed_migration_is_a_new_job(stack: OfflineStack) -> None:
     assert steps.changed["Job main-migrate"] == ["delete-replaced", "replace", "create-replacement"]
 
 
+def test_what_holds_a_scheduler_down_that_runs_tasks_and_makes_pods_comes_and_goes_with_that(
+    stack: OfflineStack,
+) -> None:
+    both = {
+        "ValidatingAdmissionPolicy main-task-pods-policy",
+        "ValidatingAdmissionPolicyBinding main-task-pods-policy-binding",
+    }
+
+    def two_executors(tree: Tree) -> None:
+        first(tree).update(executor=["KubernetesExecutor", "LocalExecutor"])
+
+    stack.up()
+    steps = stack.up(two_executors)
+    assert {name for name, ops in steps.changed.items() if ops == ["create"]} == both
+    assert stack.up(two_executors).changed == {}
+    assert {name for name, ops in stack.up().changed.items() if ops == ["delete"]} == both
+
+
 def test_adding_an_airflow_touches_nothing_of_the_first_but_its_share_of_connections(stack: OfflineStack) -> None:
     stack.up()
     steps = stack.up(lambda tree: tree["airflows"].append({**first(tree), "name": "team-b"}))

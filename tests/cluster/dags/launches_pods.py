@@ -1,4 +1,4 @@
-"""For the tests: a pod launched from a task of each executor, and one where a task may launch none."""
+"""For the tests: a pod launched from a task of each executor, and one where no task may launch any."""
 
 import pendulum
 from airflow.configuration import conf
@@ -7,8 +7,6 @@ from airflow.sdk import dag
 from kubernetes.client import models as k8s
 
 EXECUTORS = conf.get("core", "executor").split(",")
-WITHOUT_RIGHTS = [executor for executor in EXECUTORS if executor != "LocalExecutor"]
-"""Whose tasks have an account of their own; the LocalExecutor's are the scheduler's own processes."""
 ASK = """
 import base64, json, ssl, urllib.error, urllib.request
 folder = "/var/run/secrets/kubernetes.io/serviceaccount"
@@ -66,7 +64,7 @@ def launches_pods() -> None:
     default_args={"owner": "tests"},
 )
 def launches_at_home() -> None:
-    for executor in WITHOUT_RIGHTS:
+    for executor in EXECUTORS:
         launch(f"from_{executor}", executor, "{{ dag_run.conf['namespace'] }}")
 
 
