@@ -30,7 +30,7 @@ class ServiceAccounts:
     api_server: pulumi.Output[str]
     scheduler: pulumi.Output[str]
     components: pulumi.Output[str]
-    """For what needs nothing of the Kubernetes API: dag-processor, triggerer, Jobs."""
+    """For what needs nothing of the Kubernetes API: dag-processor, Jobs, and the triggerer unless tasks launch pods."""
     migration: pulumi.Output[str]
     """Of the Job that migrates the schema."""
     tasks: pulumi.Output[str] | None

@@ -78,7 +78,12 @@ class Airflow(pulumi.ComponentResource):
         self.version = dags.version
         accounts = grant_access(name, self.namespace, self, args.launches_pods, args.celery is not None, args.identity)
         if args.pod_operator:
-            launchers = [accounts.tasks, accounts.scheduler if args.runs_tasks_in_scheduler else None]
+            # The triggerer, one of the components, waits for the pods of tasks that are deferred.
+            launchers = [
+                accounts.tasks,
+                accounts.scheduler if args.runs_tasks_in_scheduler else None,
+                accounts.components,
+            ]
             grant_launches(name, self.namespace, [one for one in launchers if one is not None], self)
         if args.launches_pods:
             until_done(f"{name}-task-budget", "task", self.namespace, selector(name, "task"), self)

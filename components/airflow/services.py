@@ -135,9 +135,11 @@ class Services:
 
     def triggerer(self) -> kubernetes.apps.v1.Deployment:
         """Waits on behalf of deferred tasks."""
-        return self._background("triggerer", "TriggererJob")
+        return self._background("triggerer", "TriggererJob", api_access=self.blueprint.args.pod_operator)
 
-    def _background(self, part: str, job_type: str, *, reads_dags: bool = False) -> kubernetes.apps.v1.Deployment:
+    def _background(
+        self, part: str, job_type: str, *, reads_dags: bool = False, api_access: bool = False
+    ) -> kubernetes.apps.v1.Deployment:
         sizing = self.blueprint.args.sizing
         pod = self.blueprint.component_pod(
             part,
@@ -146,6 +148,7 @@ class Services:
             service_account=self.accounts.components,
             replicas=sizing.replicas.of(part),
             reads_dags=reads_dags,
+            api_access=api_access,
             probes={
                 "startup": _while_starting(_heartbeat(job_type)),
                 "liveness": {**_heartbeat(job_type), "period_seconds": 30, "failure_threshold": 4},

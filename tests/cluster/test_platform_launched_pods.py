@@ -86,16 +86,16 @@ def image(platform: Platform) -> str:
     return f"{dags.repository}:{dags.version}"
 
 
-def test_tasks_of_every_executor_launch_pods_that_may_do_nothing_and_go_when_they_end(launchers: Platform) -> None:
+@pytest.mark.parametrize("dag", ["launches_pods", "launches_deferred"])
+def test_tasks_of_every_executor_launch_pods_that_may_do_nothing_and_go_when_they_end(
+    launchers: Platform, dag: str
+) -> None:
     core = client.CoreV1Api(launchers.api_client())
     with launchers.airflow() as api:
-        api.wait_for_dag("launches_pods")
-        run_id = api.trigger("launches_pods", {"image": image(launchers)})
-        state = api.wait_for_run("launches_pods", run_id)["state"]
-        logs = {
-            task["task_id"]: "\n".join(api.log("launches_pods", run_id, task))
-            for task in api.tasks("launches_pods", run_id)
-        }
+        api.wait_for_dag(dag)
+        run_id = api.trigger(dag, {"image": image(launchers)})
+        state = api.wait_for_run(dag, run_id)["state"]
+        logs = {task["task_id"]: "\n".join(api.log(dag, run_id, task)) for task in api.tasks(dag, run_id)}
     assert state == "success", logs
     assert set(logs) == {f"from_{executor}" for executor in EXECUTORS}
     for name, log in logs.items():

@@ -300,7 +300,13 @@ def test_tasks_of_every_executor_may_launch_pods_in_a_namespace_without_secrets(
     made = deployed(change=change)
     binding = made.one("RoleBinding", "main-launch-pods-binding").inputs
     assert binding["metadata"]["namespace"] == "launched-main"
-    assert [(one["name"], one["namespace"]) for one in binding["subjects"]] == [(launcher, "airflow-main")]
+    # The triggerer's account, too: it waits for the pods of deferred tasks.
+    assert {(one["name"], one["namespace"]) for one in binding["subjects"]} == {
+        (launcher, "airflow-main"),
+        ("airflow", "airflow-main"),
+    }
+    assert pods(made)["main-triggerer"]["automountServiceAccountToken"] is True
+    assert pods(made)["main-dag-processor"]["automountServiceAccountToken"] is False
     held = {r.inputs["metadata"]["namespace"] for r in made.of("Secret").values()}
     assert "launched-main" not in held
     waits = made.one("PodDisruptionBudget", "main-launched-budget").inputs

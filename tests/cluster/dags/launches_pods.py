@@ -1,4 +1,6 @@
-"""For the tests: a pod launched from a task of each executor, and one where no task may launch any."""
+"""For the tests: a pod launched from a task of each executor, deferred or not, and one where no task may launch any."""
+
+from datetime import timedelta
 
 import pendulum
 from airflow.configuration import conf
@@ -23,7 +25,9 @@ print("launched as", who, "may read secrets:", answer, flush=True)
 """
 
 
-def launch(task_id: str, executor: str | None, namespace: str | None = None) -> KubernetesPodOperator:
+def launch(
+    task_id: str, executor: str | None, namespace: str | None = None, *, deferred: bool = False
+) -> KubernetesPodOperator:
     return KubernetesPodOperator(
         task_id=task_id,
         executor=executor,
@@ -33,6 +37,7 @@ def launch(task_id: str, executor: str | None, namespace: str | None = None) -> 
         cmds=["python", "-c"],
         arguments=[ASK],
         startup_timeout_seconds=120,
+        deferrable=deferred,
         security_context=k8s.V1PodSecurityContext(
             run_as_non_root=True, run_as_user=50000, seccomp_profile=k8s.V1SeccompProfile(type="RuntimeDefault")
         ),
@@ -42,17 +47,34 @@ def launch(task_id: str, executor: str | None, namespace: str | None = None) -> 
     )
 
 
+# A try that a busy machine did not even let begin says nothing.
+AGAIN = {"owner": "tests", "retries": 2, "retry_delay": timedelta(seconds=1)}
+
+
 @dag(
     dag_id="launches_pods",
     description="One pod from each executor of its Airflow.",
     schedule=None,
     start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
     catchup=False,
-    default_args={"owner": "tests"},
+    default_args=AGAIN,
 )
 def launches_pods() -> None:
     for executor in EXECUTORS:
         launch(f"from_{executor}", executor)
+
+
+@dag(
+    dag_id="launches_deferred",
+    description="As launches_pods, with nobody but the triggerer waiting for the pods.",
+    schedule=None,
+    start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+    catchup=False,
+    default_args=AGAIN,
+)
+def launches_deferred() -> None:
+    for executor in EXECUTORS:
+        launch(f"from_{executor}", executor, deferred=True)
 
 
 @dag(
@@ -69,4 +91,5 @@ def launches_at_home() -> None:
 
 
 launches_pods()
+launches_deferred()
 launches_at_home()
