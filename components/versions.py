@@ -76,6 +76,30 @@ IMAGES: Final = {
         "v1.19.3-debian-elasticsearch8-1.1",
         "sha256:88da01d42636bb6f659f4116d66cafe44f7ee2436ddbd5c3b8bd595449f2a639",
     ),
+    # The digest as three repositories pin it beside this tag, independently of one another.
+    # renovate: datasource=docker depName=docker.elastic.co/elasticsearch/elasticsearch
+    "elasticsearch": PublicImage(
+        "docker.elastic.co",
+        "elasticsearch/elasticsearch",
+        "9.5.3",
+        "sha256:f456578fc2a620a8a4f4c21d070fff1f6070345adb2be5e5626b65be72aea350",
+    ),
+    # Of Elasticsearch's own version, always. The digest as one repository pins it beside this tag.
+    # renovate: datasource=docker depName=docker.elastic.co/kibana/kibana
+    "kibana": PublicImage(
+        "docker.elastic.co",
+        "kibana/kibana",
+        "9.5.3",
+        "sha256:4530cd98c529bc913ae364067f0233ab6cfb9a560644480b365b45f74a18dbf3",
+    ),
+    # The digest as one repository pins it beside this tag.
+    # renovate: datasource=docker depName=quay.io/prometheuscommunity/elasticsearch-exporter
+    "elasticsearch-exporter": PublicImage(
+        "quay.io",
+        "prometheuscommunity/elasticsearch-exporter",
+        "v1.11.0",
+        "sha256:a056739b095df4baaa076f0b31321394233da9a240eeada2623d1b028b7ee7a6",
+    ),
     # The digest as several repositories pin it beside this tag (ollygarden/grafts, pgbouncerreceiver, among them).
     # renovate: datasource=docker depName=edoburu/pgbouncer
     "pgbouncer": PublicImage(

@@ -11,7 +11,6 @@ from components.airflow import (
     BackupVolume,
     DagImage,
     DatabaseServer,
-    ElasticsearchLogs,
     Executor,
     GcsLogs,
     GivenSecrets,
@@ -22,6 +21,7 @@ from components.airflow import (
 from components.gcp.images import ImageMissingError, require_images
 from components.gcp.naming import IMAGES_REPOSITORY, PULL_THROUGH
 from components.gcp.node_pools import POOL_LABEL
+from components.logs import LogStore
 from components.priorities import COMPONENTS as COMPONENTS_PRIORITY
 from components.priorities import Priorities
 from components.versions import ImageSource
@@ -34,7 +34,7 @@ from infra.foundations import foundations, in_cluster_database, instance_databas
 from infra.google_cloud import GoogleCloud, Home
 from infra.ingress import lead_by_base, lead_to_airflows, way_in_of
 from infra.instances import AdministeredInstance
-from infra.logs import ship_logs
+from infra.logs import logs_of, stored_logs, with_login
 from infra.metrics import Surroundings, statsd_of, watch
 from infra.network import airflow_network, cluster_network
 from infra.operations import operation_args
@@ -102,7 +102,7 @@ def deploy(settings: Settings, environment: str) -> None:
         offer(settings, environment, database, image, cluster.kubeconfig, network, priority, checksum_key, opts)
     connections = connection_budgets(settings)
     routes = None if cluster.base else way_in_of(settings, google, images, checksum_key, network, nodes, priority, opts)
-    shipper = ship_logs(settings, images, checksum_key, network, priority, opts)
+    logs = logs_of(settings, google, cluster, images, checksum_key, network, nodes, priority, routes, opts)
     airflows: dict[str, Airflow] = {}
     for asked in settings.airflows:
         secrets = settings.secrets.get(asked.name, ProvidedSecrets())
@@ -114,7 +114,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 image=dag_images[asked.name],
                 dags=dag_source(asked, images, home.dag_bucket if home else None),
                 database=database,
-                task_logs=_log_store(asked, home),
+                task_logs=_log_store(asked, home, settings, logs.store),
                 checksum_key=checksum_key,
                 environment=environment,
                 base_url=base_url(asked, settings),
@@ -145,7 +145,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 shapes=task_shapes(asked),
                 backfill=backfill_lane(asked),
                 customisation=customisation(asked, secrets),
-                given=_given(secrets),
+                given=with_login(_given(secrets), asked, logs.store),
                 protect=not settings.ephemeral,
                 retired=asked.state is AirflowState.RETIRED,
                 export_bucket=home.bucket if home else None,
@@ -160,7 +160,7 @@ def deploy(settings: Settings, environment: str) -> None:
         settings,
         environment,
         airflows,
-        Surroundings(database, routes, shipper, network, nodes, priority),
+        Surroundings(database, routes, logs, network, nodes, priority),
         images,
         checksum_key,
         opts,
@@ -223,7 +223,7 @@ def _task_pools(settings: Settings) -> list[str]:
     return list(settings.cluster.task_pools) if isinstance(settings.cluster, GkeCluster | StackCluster) else []
 
 
-def _log_store(airflow: AirflowSettings, home: Home | None) -> TaskLogStore:
+def _log_store(airflow: AirflowSettings, home: Home | None, settings: Settings, store: LogStore | None) -> TaskLogStore:
     match airflow.task_logs:
         case VolumeTaskLogs() as logs:
             return VolumeLogs(logs.size, logs.storage_class, logs.access_mode)
@@ -233,7 +233,7 @@ def _log_store(airflow: AirflowSettings, home: Home | None) -> TaskLogStore:
             assert home is not None  # the settings see to it
             return GcsLogs(home.bucket, logs.prefix)
         case ElasticsearchTaskLogs() as logs:
-            return ElasticsearchLogs(logs.url, logs.index_patterns, logs.version, logs.kibana_url)
+            return stored_logs(logs, airflow, settings, store)
 
 
 def _backup_volume(settings: Settings) -> BackupVolume | None:

@@ -2,7 +2,7 @@
 
 from infra.celery import broker_images
 from infra.gate import gate_images
-from infra.logs import IMAGE as SHIPPER_IMAGE
+from infra.logs import log_images
 from infra.metrics import metric_images
 from infra.settings import Settings
 from infra.settings.dags import GitSyncDags
@@ -12,13 +12,17 @@ from infra.settings.sizes import capacity
 
 def images_of(settings: Settings) -> frozenset[str]:
     """The names of the images that the pods of these ``settings`` run, beside the DAG images."""
-    used = {"postgres", *broker_images(settings), *metric_images(settings), *gate_images(settings)}
+    used = {
+        "postgres",
+        *broker_images(settings),
+        *metric_images(settings),
+        *gate_images(settings),
+        *log_images(settings),
+    }
     if any(capacity(airflow).pooler.enabled for airflow in settings.airflows):
         used |= {"pgbouncer", "pgbouncer-exporter"}
     if any(isinstance(airflow.dags, GitSyncDags) for airflow in settings.airflows):
         used.add("git-sync")
-    if settings.logs:
-        used.add(SHIPPER_IMAGE)
     if way_in(settings):
         used.add("nginx-ingress")
     return frozenset(used)

@@ -11,8 +11,8 @@ from components.airflow.args import SharedServer, Statsd
 from components.database_administration import NAMESPACE as DATABASE
 from components.ingress import Backend, IngressController, Routes
 from components.ingress.configuration import NAMESPACE as INGRESS
-from components.logs import Shipper
 from components.logs.shipper import NAMESPACE as LOGS
+from components.logs.store_args import NAMESPACE as LOG_STORE
 from components.metrics import NAMESPACE, ManagedMetrics, Metrics, MetricsArgs, Receiver, Retention, WatchArgs
 from components.metrics.alertmanager import SECRETS
 from components.metrics.args import GRAFANA_PORT
@@ -21,6 +21,7 @@ from components.versions import ImageSource
 from components.workload import Nodes
 from infra.gate import lead_by_gate
 from infra.ingress import lead_beside
+from infra.logs import LogParts
 from infra.network import IN_CLUSTER_DATABASE
 from infra.settings import AirflowState, InClusterDatabase, Settings
 from infra.settings.ingress_addresses import beside
@@ -46,7 +47,7 @@ class Surroundings:
 
     database: DatabaseServer | SharedServer
     routes: Routes | None
-    shipper: Shipper | None
+    logs: LogParts
     network: ClusterNetwork | None
     nodes: Nodes | None
     priority: pulumi.Input[str]
@@ -148,8 +149,10 @@ def _namespaces(
     found |= {name: name for name in asked.namespaces}
     if around.routes:
         found[INGRESS] = around.routes.controller.namespace
-    if around.shipper:
-        found[LOGS] = around.shipper.namespace
+    if around.logs.shipper:
+        found[LOGS] = around.logs.shipper.namespace
+    if around.logs.store:
+        found[LOG_STORE] = around.logs.store.namespace
     if isinstance(around.database, DatabaseServer):
         in_cluster = isinstance(settings.database, InClusterDatabase)
         found[IN_CLUSTER_DATABASE if in_cluster else DATABASE] = around.database.namespace

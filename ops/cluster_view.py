@@ -48,6 +48,13 @@ class ClusterView:
 
     def said_in(self, namespace: str, component: str, command: Sequence[str]) -> str:
         """What ``command`` prints in a running pod of a component; Failure where none runs."""
+        return self._said_by(namespace, self._running(namespace, component)[0], command)
+
+    def said_by_each(self, namespace: str, component: str, command: Sequence[str]) -> dict[str, str]:
+        """The same of every running pod of a component, by its name."""
+        return {pod: self._said_by(namespace, pod, command) for pod in self._running(namespace, component)}
+
+    def _running(self, namespace: str, component: str) -> list[str]:
         selector = f"{OURS},app.kubernetes.io/component={component}"
         found = self._ask(
             lambda: self._core.list_namespaced_pod(namespace, label_selector=selector, _request_timeout=TIMEOUT_SECONDS)
@@ -55,8 +62,11 @@ class ClusterView:
         running = [pod.metadata.name for pod in found.items if pod.status.phase == "Running"]
         if not running:
             raise Failure(f"no {component} runs in {namespace}")
+        return running
+
+    def _said_by(self, namespace: str, pod: str, command: Sequence[str]) -> str:
         said: list[bytes] = []
-        self._ask(lambda: run_in_pod(self._core, namespace, running[0], command, receive=said.append))
+        self._ask(lambda: run_in_pod(self._core, namespace, pod, command, receive=said.append))
         return b"".join(said).decode(errors="replace")
 
     def pods(self) -> list[Any]:

@@ -128,6 +128,7 @@ class Blueprint:
                         *self.secrets.mounts,
                         *([pooled_mount(CONFIG_MAP)] if pooled else ()),
                         *self.logs.mounts,
+                        *self.logs.component_mounts,
                         *(self.dags.mounts if reads_dags else ()),
                         *mounts,
                     ],

@@ -107,7 +107,7 @@ def make_secrets(name: str, args: AirflowArgs, namespace: pulumi.Output[str], pa
     if isinstance(args.task_logs, ElasticsearchLogs):
         url = _elasticsearch_url(args.task_logs, args)
         made.append(secret("elasticsearch", ELASTICSEARCH_SECRET, {"url": url}))
-        parts.append(url)
+        parts += [url, *([args.task_logs.authority] if args.task_logs.authority is not None else [])]
     keys = [_from_file(variable, key) for variable, key in KEY_VARIABLES.items()]
     return Secrets(
         database_password=database_password,

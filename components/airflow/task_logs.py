@@ -6,10 +6,13 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.core.v1 import EnvVarArgsDict
 
-from components.workload import Mount, claim_spec, metadata, scratch, secret_env
+from components.workload import Mount, claim_spec, config_volume, metadata, scratch, secret_env
 
 LOG_FOLDER = "/opt/airflow/logs"
 ELASTICSEARCH_SECRET = "elasticsearch"  # noqa: S105 (a name)
+AUTHORITY = "elasticsearch-authority"
+AUTHORITY_FOLDER = "/run/elasticsearch-authority"
+AUTHORITY_FILE = "ca.crt"
 LOGGING_CONFIG = "airflow_platform_logs.config.LOGGING_CONFIG"
 """In the image: dags-image/airflow_platform_logs."""
 Sections = dict[str, dict[str, str]]
@@ -37,12 +40,16 @@ class ElasticsearchLogs:
     """An Elasticsearch that a shipper fills from the task pods' output, read with the user and password given.
 
     ``version`` is the server's major one, which the client must name. ``kibana_url`` is for people's links.
+    ``authority``: the certificate (PEM) that the server is known by, where it isn't one that everybody knows.
+    ``ready``: what must be there before a task prints its first line.
     """
 
     url: str
     index_patterns: str
     version: int = 9
     kibana_url: str | None = None
+    authority: pulumi.Output[str] | None = None
+    ready: tuple[pulumi.Resource, ...] = ()
 
     @property
     def frontend(self) -> str:
@@ -64,6 +71,8 @@ class LogStoreParts:
     """For airflow.cfg."""
     component_env: tuple[EnvVarArgsDict, ...] = ()
     """For what reads logs; task pods do not get it."""
+    component_mounts: tuple[Mount, ...] = ()
+    """Likewise."""
     depends_on: tuple[pulumi.Resource, ...] = field(default=())
 
 
@@ -112,4 +121,27 @@ def log_store(
             }
             # The host is a URL with user and password in it: a secret, and none that a task needs.
             env = secret_env("AIRFLOW__ELASTICSEARCH__HOST", ELASTICSEARCH_SECRET, "url")
-            return LogStoreParts((own_disk,), sections, component_env=(env,))
+            mounts, made = _authority(store, name, namespace, parent)
+            if mounts:
+                sections["elasticsearch_configs"]["ca_certs"] = f"{AUTHORITY_FOLDER}/{AUTHORITY_FILE}"
+            return LogStoreParts(
+                (own_disk,),
+                sections,
+                component_env=(env,),
+                component_mounts=mounts,
+                depends_on=(*made, *store.ready),
+            )
+
+
+def _authority(
+    store: ElasticsearchLogs, name: str, namespace: pulumi.Output[str], parent: pulumi.Resource
+) -> tuple[tuple[Mount, ...], tuple[pulumi.Resource, ...]]:
+    if store.authority is None:
+        return (), ()
+    config = kubernetes.core.v1.ConfigMap(
+        f"{name}-{AUTHORITY}",
+        metadata=metadata(AUTHORITY, namespace),
+        data={AUTHORITY_FILE: store.authority},
+        opts=pulumi.ResourceOptions(parent=parent),
+    )
+    return (Mount(config_volume(AUTHORITY, AUTHORITY), AUTHORITY_FOLDER),), (config,)

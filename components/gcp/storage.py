@@ -63,6 +63,49 @@ class AirflowBucket(pulumi.ComponentResource):
         self.register_outputs({"bucket": self.bucket})
 
 
+@dataclass(frozen=True)
+class SnapshotBucketArgs:
+    """Arguments of ``SnapshotBucket``. ``member`` may write, read and delete; nothing goes by its age: a snapshot is
+    many objects, which only Elasticsearch knows the use of."""
+
+    project: str
+    environment: str
+    location: str
+    member: pulumi.Input[str]
+    labels: dict[str, str] = field(default_factory=dict)
+    protect: bool = True
+
+
+class SnapshotBucket(pulumi.ComponentResource):
+    """A private bucket for snapshots of logs."""
+
+    bucket: str
+    """Its name, which is known before it is made."""
+    grant: gcp.storage.BucketIAMMember
+    """What must be there before its member can use it."""
+
+    def __init__(self, name: str, args: SnapshotBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("airflow-platform:gcp:SnapshotBucket", name, None, opts)
+        self.bucket = bucket_name(args.project, args.environment, name)
+        bucket = private_bucket(
+            f"{name}-bucket",
+            self.bucket,
+            args.location,
+            args.labels,
+            [],
+            not args.protect,
+            pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        self.grant = gcp.storage.BucketIAMMember(
+            f"{name}-bucket-member",
+            bucket=bucket.name,
+            role="roles/storage.objectUser",
+            member=args.member,
+            opts=pulumi.ResourceOptions(parent=self),
+        )
+        self.register_outputs({"bucket": self.bucket})
+
+
 def private_bucket(
     resource: str,
     name: str,

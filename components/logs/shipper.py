@@ -4,7 +4,7 @@ A DaemonSet whose pods read the node's log files, which belong to root: the one 
 its own nor without the node's folders. It has no capability, no token, and the files read-only.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -39,6 +39,8 @@ LOGS_FOLDER = "/var/log"
 STATE_FOLDER = "/var/lib/airflow-platform-logs"
 """Of the node: positions, buffers, and what was refused outlive the pod."""
 SECRET = "store"  # noqa: S105 (a name)
+AUTHORITY_FOLDER = "/run/authority"
+AUTHORITY = "store-authority"
 
 _RESOURCES = Resources(cpu="100m", memory="256Mi", cpu_limit="1", memory_limit="512Mi")
 _FILES = Path(__file__).parent / "files"
@@ -50,7 +52,8 @@ _PRIVILEGED = {"pod-security.kubernetes.io/enforce": "privileged"}
 class ShipperArgs:
     """``buffer_mib``: the most that waits on each node while the store is away, for each kind of line.
 
-    ``components``: whether what is no task's line is shipped as well.
+    ``components``: whether what is no task's line is shipped as well. ``authority``: the certificate (PEM) that the
+    store is known by, where it isn't one that everybody knows. ``depends_on``: what must be there before a line comes.
     """
 
     image: str
@@ -62,12 +65,17 @@ class ShipperArgs:
     components: bool = False
     priority: pulumi.Input[str] | None = None
     network: ClusterNetwork | None = None
+    authority: pulumi.Output[str] | None = None
+    depends_on: Sequence[pulumi.Resource] = ()
+    protect: bool = True
 
 
-def configuration(components: bool) -> Mapping[str, str]:
-    """fluentd's files by name."""
+def configuration(components: bool, own_authority: bool = False) -> Mapping[str, str]:
+    """fluentd's files by name. ``own_authority``: the store's certificate is one of ours."""
     chosen = "components-shipped.conf" if components else "components-left.conf"
-    sources = {name: name for name in ("fluent.conf", "store.conf", "buffer.conf")} | {"components.conf": chosen}
+    known = "authority-own.conf" if own_authority else "authority-public.conf"
+    sources = {name: name for name in ("fluent.conf", "store.conf", "buffer.conf")}
+    sources |= {"components.conf": chosen, "authority.conf": known}
     return {name: (_FILES / source).read_text(encoding="utf-8") for name, source in sources.items()}
 
 
@@ -80,7 +88,9 @@ class Shipper(pulumi.ComponentResource):
         super().__init__("airflow-platform:logs:Shipper", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         self.namespace = kubernetes.core.v1.Namespace(
-            f"{name}-namespace", metadata=metadata(NAMESPACE, own_labels=_PRIVILEGED), opts=child
+            f"{name}-namespace",
+            metadata=metadata(NAMESPACE, own_labels=_PRIVILEGED),
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         ).metadata.name
         secret = kubernetes.core.v1.Secret(
             f"{name}-store",
@@ -88,7 +98,7 @@ class Shipper(pulumi.ComponentResource):
             string_data={"user": args.user, "password": args.password},
             opts=child,
         )
-        files = configuration(args.components)
+        files = configuration(args.components, args.authority is not None)
         config = kubernetes.core.v1.ConfigMap(
             f"{name}-config", metadata=metadata("fluentd", self.namespace), data=files, opts=child
         )
@@ -98,7 +108,16 @@ class Shipper(pulumi.ComponentResource):
             automount_service_account_token=False,
             opts=child,
         )
-        needed: list[pulumi.Resource] = [secret, config]
+        needed: list[pulumi.Resource] = [secret, config, *args.depends_on]
+        if args.authority is not None:
+            needed.append(
+                kubernetes.core.v1.ConfigMap(
+                    f"{name}-authority",
+                    metadata=metadata(AUTHORITY, self.namespace),
+                    data={"ca.crt": args.authority},
+                    opts=child,
+                )
+            )
         if args.network:
             needed.append(self._restrict_access(name, args.url, args.network, child))
         pod = Pod(
@@ -111,7 +130,9 @@ class Shipper(pulumi.ComponentResource):
             priority=args.priority,
             checksums={
                 "config": checksum(args.checksum_key, *(files[name] for name in sorted(files))),
-                "store": checksum(args.checksum_key, args.user, args.password),
+                "store": checksum(
+                    args.checksum_key, args.user, args.password, *([args.authority] if args.authority else [])
+                ),
             },
             containers=[_container(args)],
         )
@@ -175,6 +196,7 @@ def _container(args: ShipperArgs) -> Container:
                 read_only=False,
             ),
             scratch("tmp", "/tmp"),
+            *([Mount(config_volume("authority", AUTHORITY), AUTHORITY_FOLDER)] if args.authority is not None else []),
         ],
         startup_probe={**alive, "period_seconds": 2, "failure_threshold": 60},
         readiness_probe={**alive, "period_seconds": 10},

@@ -15,20 +15,21 @@ from typing import Any
 import msgspec
 import structlog
 
-from airflow_platform_logs.identity import log_id_of_file
+from airflow_platform_logs.identity import Try, try_of_file
 
 STANDARD_OUTPUT = 1
 MOST_BYTES = 1024 * 1024
 """Of one event; what is longer loses its end, and the line says how much."""
-OWN = ("log_id", "offset")
+OWN = (*Try._fields, "offset")
 
 
 class StdoutLines:
     """A structlog processor for Airflow's logs, in the process that supervises a task and in the triggerer.
 
-    Events for a task's log file are printed with ``log_id``, and with ``offset``: microseconds since 1970, and more
-    than any before from this process, so that lines of a task that waited elsewhere in between sort behind the earlier
-    ones. Other events pass, but for those that the supervisor prints a second time by itself: these are dropped.
+    Events for a task's log file are printed with ``log_id``, ``dag_id`` and ``task_id``, and with ``offset``:
+    microseconds since 1970, and more than any before from this process, so that lines of a task that waited elsewhere
+    in between sort behind the earlier ones. Other events pass, but for those that the supervisor prints a second time
+    by itself: these are dropped.
     """
 
     def __init__(self, folder: str) -> None:
@@ -41,40 +42,39 @@ class StdoutLines:
 
     def __call__(self, logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
         file = getattr(logger, "_file", None)
-        log_id = log_id_of_file(file, self._given) or log_id_of_file(file, self._folder)
+        tried = try_of_file(file, self._given) or try_of_file(file, self._folder)
         seen = (event.get("event"), event.get("logger"), event.get("level"))
-        if log_id is None:
+        if tried is None:
             echo, self._printed.event = getattr(self._printed, "event", None), None
             if echo == seen and _is_output(file):
                 raise structlog.DropEvent
             return event
-        self._print(log_id, event)
+        self._print(tried, event)
         self._printed.event = seen
         return event
 
-    def _print(self, log_id: str, event: dict[str, Any]) -> None:
+    def _print(self, tried: Try, event: dict[str, Any]) -> None:
         with self._lock:
             self._last = max(self._last + 1, time.time_ns() // 1000)
             # A log that can't be printed must not end the task; the file still gets the event.
             with contextlib.suppress(OSError):
-                self._turns.write(line(log_id, self._last, event))
+                self._turns.write(line(tried, self._last, event))
 
 
-def line(log_id: str, offset: int, event: dict[str, Any]) -> bytes:
-    """One line of the log. Names of the author's that are the platform's get an underscore."""
+def line(tried: Try, offset: int, event: dict[str, Any]) -> bytes:
+    """One line of the log, which ends in ``log_id`` and ``offset``: shippers know it by that. Names of the author's
+    that are the platform's get an underscore."""
     said = event.get("event", "")
     text = said if isinstance(said, str) else str(said)
     first = {"timestamp": event.get("timestamp"), "level": event.get("level"), "event": text}
     rest = {f"{key}_" if key in OWN else key: value for key, value in event.items() if key not in first}
-    made = _encoded({**first, **rest, "log_id": log_id, "offset": offset})
+    own = {"dag_id": tried.dag_id, "task_id": tried.task_id, "log_id": tried.log_id, "offset": offset}
+    made = _encoded({**first, **rest, **own})
     if len(made) <= MOST_BYTES:
         return made + b"\n"
     kept = text.encode("utf-8", errors="replace")[: MOST_BYTES // 8].decode("utf-8", errors="ignore")
     cut = {"logger": event.get("logger"), "cut_bytes": len(made) - len(kept)}
-    return (
-        _encoded({**first, "event": f"{kept} [cut: the line was too long]", **cut, "log_id": log_id, "offset": offset})
-        + b"\n"
-    )
+    return _encoded({**first, "event": f"{kept} [cut: the line was too long]", **cut, **own}) + b"\n"
 
 
 def _encoded(fields: dict[str, Any]) -> bytes:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from elasticsearch import Elasticsearch
 
 PAGE = 1000
-ADDED = frozenset({"@timestamp", "kubernetes", "stream", "data_stream", "agent", "tag", "line_id", "ti_id"})
-"""What shippers add to a line, and a reader of the log need not see."""
+ADDED = frozenset(
+    {"@timestamp", "kubernetes", "stream", "data_stream", "agent", "tag", "line_id", "ti_id", "dag_id", "task_id"}
+)
+"""What the platform and shippers add to a line, and a reader of the log need not see."""
 
 
 class StdoutTaskLogs:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow_platform_logs.identity import log_id
+from airflow_platform_logs.identity import Try, log_id
 from airflow_platform_logs.lines import MOST_BYTES, line
 from conftest import HERE
 
@@ -78,6 +78,8 @@ def test_each_event_is_printed_once_as_it_happens_with_its_id_and_a_growing_offs
         "logger": "mine",
         "nested": {"a": [1]},
         "offset_": 7,
+        "dag_id": "d.one",
+        "task_id": "group.load-x",
         "log_id": f"{ID}--1-2",
         "offset": 0,
     }
@@ -120,7 +122,9 @@ def test_the_id_is_read_from_the_files_name(path: str, expected: str | None) -> 
 
 
 def test_a_line_too_long_loses_its_end_and_says_how_much() -> None:
-    made = line("id", 1, {"timestamp": "t", "level": "info", "event": "ä" * MOST_BYTES, "more": "x"})
+    made = line(
+        Try("id", "dag", "task"), 1, {"timestamp": "t", "level": "info", "event": "ä" * MOST_BYTES, "more": "x"}
+    )
     assert len(made) <= MOST_BYTES
     read = json.loads(made)
     assert read["event"].endswith("[cut: the line was too long]")
@@ -130,7 +134,9 @@ def test_a_line_too_long_loses_its_end_and_says_how_much() -> None:
 
 @pytest.mark.parametrize("event", ["\ud800 alone", {"a": 1}, ["x"], None, "two\nlines"])
 def test_whatever_is_logged_becomes_one_line_with_a_text(event: object) -> None:
-    made = line("id", 1, {"timestamp": "t", "level": "info", "event": event, "odd": {"\udfff": object()}})
+    made = line(
+        Try("id", "dag", "task"), 1, {"timestamp": "t", "level": "info", "event": event, "odd": {"\udfff": object()}}
+    )
     assert made.count(b"\n") == 1
     assert isinstance(json.loads(made)["event"], str)
 

@@ -50,9 +50,11 @@ class ElasticsearchTaskLogs(SettingsModel):
     """Task logs read from an Elasticsearch that a shipper fills from the tasks' standard output, a line at a time."""
 
     kind: Literal["elasticsearch"]
-    url: Annotated[str, StringConstraints(pattern=r"^https?://[^@\s]+$")]
-    """Scheme, host and port. No user name in it: that is a secret and belongs to ``secrets``."""
-    index_patterns: str = "logs-airflow.task-*"
+    url: Annotated[str, StringConstraints(pattern=r"^https?://[^@\s]+$")] | None = None
+    """Scheme, host and port. No user name in it: that is a secret and belongs to ``secrets``. None: the environment's
+    own (``logs`` of kind ``own``), of which this Airflow reads its own stream."""
+    index_patterns: str | None = None
+    """None: ``logs-airflow.task-*``."""
     version: Literal[8, 9] = 9
     """The major version of the server."""
     kibana_url: Annotated[str, StringConstraints(pattern=r"^https?://[^@\s]+$")] | None = None

@@ -6,12 +6,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, StringConstraints, model_validator
 
-from infra.settings.airflow import (
-    AirflowSettings,
-    ElasticsearchTaskLogs,
-    ProvidedSecrets,
-    VolumeTaskLogs,
-)
+from infra.settings.airflow import AirflowSettings, ProvidedSecrets, VolumeTaskLogs
 from infra.settings.base import ENCRYPTED, DnsLabel, SettingsModel
 from infra.settings.celery_rules import celery_problems
 from infra.settings.cloud_rules import cloud_problems
@@ -26,7 +21,7 @@ from infra.settings.gate_rules import gate_problems
 from infra.settings.google import Google, NetworkSettings
 from infra.settings.ingress import Ingress
 from infra.settings.ingress_rules import ingress_problems
-from infra.settings.logs import Logs
+from infra.settings.logs import LogsSettings
 from infra.settings.logs_rules import log_problems
 from infra.settings.metric_rules import metric_problems
 from infra.settings.metrics import MetricsSettings
@@ -65,9 +60,9 @@ class Settings(SettingsModel):
     ingress: Ingress | None = None
     ingress_key: SecretStr | None = None
     """The private key of a certificate of kind ``given``, PEM, without a passphrase."""
-    logs: Logs | None = None
+    logs: LogsSettings | None = None
     logs_password: SecretStr | None = None
-    """Of the user that ships logs."""
+    """Of the user that ships logs to an Elasticsearch that is given."""
     airflows: Annotated[tuple[AirflowSettings, ...], Field(min_length=1)]
     metrics: MetricsSettings | None = None
     """What watches the environment. None: nothing."""
@@ -154,13 +149,6 @@ class Settings(SettingsModel):
         ]
         for airflow in self.airflows:
             secrets = self.secrets.get(airflow.name, ProvidedSecrets())
-            if isinstance(airflow.task_logs, ElasticsearchTaskLogs) and not (
-                secrets.elasticsearch_user and secrets.elasticsearch_password
-            ):
-                problems.append(
-                    f"secrets.{airflow.name}: task logs of kind 'elasticsearch' need elasticsearchUser and "
-                    "elasticsearchPassword"
-                )
             for name, rotation in (
                 ("databasePassword", airflow.rotations.database_password),
                 ("adminPassword", airflow.rotations.admin_password),

@@ -15,6 +15,8 @@ from infra.settings.organisation import OrganisationStack
 PROJECT = "airflow-platform"
 PLACEHOLDER = "YOUR-"
 """A value that holds it is still to be filled in. No name that Google allows does: they are in lower case."""
+FORMER_KINDS = {"logs": "given"}
+"""What a setting is that came without a kind before there were several."""
 PROJECT_DEFAULTS = (("ephemeral", False), ("images", {}), ("secrets", {}))
 """What Pulumi.yaml gives to every stack, a bootstrap's included, which has no use for it."""
 SECRET_KEYS = {
@@ -23,6 +25,7 @@ SECRET_KEYS = {
     "databaseAdministratorPassword": f"{PROJECT}:databaseAdministratorPassword",
     "gateSecret": f"{PROJECT}:gateSecret",
     "ingressKey": f"{PROJECT}:ingressKey",
+    "logsPassword": f"{PROJECT}:logsPassword",
 }
 """Settings that must be encrypted, and how `pulumi config set` names them."""
 
@@ -68,6 +71,9 @@ def parse(config: Mapping[str, str]) -> Settings | OrganisationStack:
         raise _refused(
             [f"{_path(where, tree)}: {text} is a placeholder. Put your own value there" for where, text in placeholders]
         )
+    for key, kind in FORMER_KINDS.items():
+        if isinstance(tree.get(key), dict):
+            tree[key].setdefault("kind", kind)
     model: type[OrganisationStack] | type[Settings] = Settings
     if "organisation" in tree:
         model = OrganisationStack

@@ -38,6 +38,7 @@ MODULES = {
         "building Prometheus (about 4 minutes)",
     ),
     "pgbouncer-exporter": Module("pgbouncerexporter", "github.com/prometheus-community/pgbouncer_exporter"),
+    "elasticsearch-exporter": Module("elasticsearchexporter", "github.com/prometheus-community/elasticsearch_exporter"),
     "kube-state-metrics": Module(
         "statemetrics", "k8s.io/kube-state-metrics/v2", title="building kube-state-metrics (about 3 minutes)"
     ),

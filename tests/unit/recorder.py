@@ -70,6 +70,8 @@ class _Answers(mocks.Mocks):
             state["result"] = {SECRET_SIGNATURE: SECRET_VALUE, "value": generated}
         elif args.typ == "random:index/randomId:RandomId":
             state["hex"] = "0a1b2c"
+        elif args.typ == "tls:index/selfSignedCert:SelfSignedCert":
+            state["certPem"] = f"certificate of {args.name}"
         elif args.typ == "tls:index/locallySignedCert:LocallySignedCert":
             state["validityEndTime"] = "2033-05-18T03:33:20Z"
         elif args.typ == "gcp:container/cluster:Cluster":

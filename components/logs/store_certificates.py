@@ -1,0 +1,85 @@
+"""The certificate of a log store's nodes, and the authority that its clients know it by."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+import pulumi_tls as tls
+
+from components.logs.store_args import ELASTICSEARCH, HOST, NAMESPACE, NODES_SERVICE
+from components.workload import metadata
+
+SECRET: Final = "elasticsearch-tls"  # noqa: S105 (a name)
+AUTHORITY_FILE: Final = "ca.crt"
+_YEAR: Final = 365 * 24
+AUTHORITY_YEARS: Final = 20
+CERTIFICATE_YEARS: Final = 5
+RENEWED_YEARS: Final = 1
+"""How long before its end the next update makes the certificate anew. Nodes see the new file without a restart."""
+_NODES: Final = f"{NODES_SERVICE}.{NAMESPACE}.svc.cluster.local"
+NAMES: Final = (
+    "localhost",
+    ELASTICSEARCH,
+    f"{ELASTICSEARCH}.{NAMESPACE}",
+    f"{ELASTICSEARCH}.{NAMESPACE}.svc",
+    HOST,
+    _NODES,
+    f"*.{_NODES}",
+)
+
+
+@dataclass(frozen=True)
+class StoreCertificate:
+    """The Secret that nodes mount, and the authority's certificate (PEM), which is no secret."""
+
+    secret: kubernetes.core.v1.Secret
+    authority: pulumi.Output[str]
+
+
+def make_store_certificate(name: str, namespace: pulumi.Output[str], parent: pulumi.Resource) -> StoreCertificate:
+    """Makes one certificate for all nodes, for HTTP and for the way between them, signed by an authority of its own.
+
+    One for all: a node proves that it belongs to the cluster, not which one it is; names of pods come and go with it.
+    """
+    opts = pulumi.ResourceOptions(parent=parent)
+    authority_key = tls.PrivateKey(f"{name}-authority-key", algorithm="ECDSA", ecdsa_curve="P256", opts=opts)
+    authority = tls.SelfSignedCert(
+        f"{name}-authority",
+        private_key_pem=authority_key.private_key_pem,
+        subject={"common_name": "airflow-platform's log store", "organization": "airflow-platform"},
+        is_ca_certificate=True,
+        validity_period_hours=AUTHORITY_YEARS * _YEAR,
+        allowed_uses=["cert_signing", "crl_signing"],
+        opts=opts,
+    )
+    key = tls.PrivateKey(f"{name}-certificate-key", algorithm="ECDSA", ecdsa_curve="P256", opts=opts)
+    request = tls.CertRequest(
+        f"{name}-certificate-request",
+        private_key_pem=key.private_key_pem,
+        subject={"common_name": ELASTICSEARCH, "organization": "airflow-platform"},
+        dns_names=list(NAMES),
+        ip_addresses=["127.0.0.1"],
+        opts=opts,
+    )
+    certificate = tls.LocallySignedCert(
+        f"{name}-certificate",
+        cert_request_pem=request.cert_request_pem,
+        ca_private_key_pem=authority_key.private_key_pem,
+        ca_cert_pem=authority.cert_pem,
+        validity_period_hours=CERTIFICATE_YEARS * _YEAR,
+        early_renewal_hours=RENEWED_YEARS * _YEAR,
+        allowed_uses=["digital_signature", "key_encipherment", "server_auth", "client_auth"],
+        opts=opts,
+    )
+    secret = kubernetes.core.v1.Secret(
+        f"{name}-tls",
+        metadata=metadata(SECRET, namespace),
+        string_data={
+            AUTHORITY_FILE: authority.cert_pem,
+            "tls.crt": certificate.cert_pem,
+            "tls.key": key.private_key_pem_pkcs8,
+        },
+        opts=opts,
+    )
+    return StoreCertificate(secret, authority.cert_pem)
