@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from components.versions import IMAGES
 from testbed.images import REPO
 from testbed.images.recipes import ELASTICSEARCH
 
@@ -99,6 +100,10 @@ def test_a_variable_that_is_not_there_is_named(stand_in: Any, tmp_path: Path) ->
 def test_a_setting_may_come_as_a_variable_as_the_image_takes_it(stand_in: Any, tmp_path: Path) -> None:
     found = stand_in.configuration(folder(tmp_path, TOLD), {**ENVIRONMENT, "cluster.name": "other"})
     assert found.node["cluster.name"] == "other"
+
+
+def test_it_says_that_it_is_the_version_that_the_platform_pins() -> None:
+    assert ELASTICSEARCH.arguments["ELASTICSEARCH_VERSION"] == IMAGES["elasticsearch"].tag
 
 
 def test_each_file_that_it_is_made_of_has_a_checksum() -> None:
