@@ -6,10 +6,13 @@ import json
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from components.logs.bootstrap import Login, store_plan
+from components.logs.elasticsearch import elasticsearch_yml
+from components.logs.store_args import LogStoreArgs, Retention
 from components.versions import IMAGES
 from testbed.images import REPO
 from testbed.images.recipes import ELASTICSEARCH
@@ -245,3 +248,39 @@ def test_the_superusers_password_is_checked_at_the_door_and_others_by_the_node(m
     for wrong in (basic("elastic:other"), basic(f"elastic:{messages.NODE_PASSWORD}"), "ApiKey abc", "Basic !"):
         with pytest.raises(messages.ElasticError):
             messages.authorization(wrong, "p:w")
+
+
+def platforms_own() -> LogStoreArgs:
+    """An Elasticsearch as the platform makes one, with all that a machine of one's own can have of it."""
+    return LogStoreArgs(
+        image="elasticsearch:1",
+        checksum_key=cast(Any, None),
+        readers=["main", "other"],
+        retired=["former"],
+        retention=Retention(14, 2, 2),
+        components=True,
+        exporter_image="exporter:1",
+    )
+
+
+def test_it_takes_the_configuration_that_the_platform_gives_to_elasticsearch(stand_in: Any, tmp_path: Path) -> None:
+    certs = folder(tmp_path, {}) / "certs"
+    for file in ("tls.key", "tls.crt", "ca.crt"):
+        (certs / file).write_text("PEM")
+    (tmp_path / "elasticsearch.yml").write_text(elasticsearch_yml(platforms_own()))
+    found = stand_in.configuration(tmp_path, {"POD_NAME": "elasticsearch-0"})
+    assert found.http.certificate == certs / "tls.crt"
+    assert found.node["cluster.initial_cluster_manager_nodes"] == ["elasticsearch-0"]
+
+
+def test_it_understands_every_request_of_the_platforms_bootstrap(modules: dict[str, Any]) -> None:
+    logins = [Login("fluentd", cast(Any, None), ["airflow-shipper"], "appends")]
+    plan = store_plan(platforms_own(), logins)
+    lines = [line.split() for line in plan["plan"].splitlines()]
+    assert len(lines) > 8
+    user = {"password": "secret", "roles": ["airflow-shipper"], "full_name": "appends"}
+    for verb, path, *file in lines:
+        body = json.loads(plan.get(file[0], json.dumps(user))) if file else None
+        method = {"MAKE": "PUT", "DROP": "DELETE"}.get(verb, verb)
+        answer = ask(modules, Node(modules), method, path, body)
+        assert answer.status == 200, (verb, path, answer.body)
