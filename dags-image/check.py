@@ -16,7 +16,11 @@ from packaging.utils import canonicalize_name
 
 HERE = Path(__file__).resolve().parent
 TESTS = HERE / "tests"
-PLATFORM_TESTS = ("test_dags.py", "test_rules.py", "test_backfill_lane.py", "test_task_shapes.py", "test_loop.py")
+PLATFORM_TESTS = (
+    *("test_dags.py", "test_rules.py", "test_backfill_lane.py", "test_task_shapes.py", "test_loop.py"),
+    *("test_artifact_bundle.py", "test_image_bundle.py", "test_notifications.py", "test_mend_airflow.py"),
+    *("test_task_log_lines.py", "test_task_log_reading.py", "test_celery_preload.py"),
+)
 """What does not test this folder's DAGs: the rules themselves (applied above) and what the platform brings along."""
 
 

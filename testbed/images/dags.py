@@ -15,7 +15,7 @@ KEPT = 3
 """How many versions stay in the cache: each archive holds the whole image."""
 FOLDERS = (
     *("dags", "plugins", "airflow_platform_bundles", "airflow_platform_logs"),
-    *("Dockerfile", "requirements.lock", ".dockerignore"),
+    *("Dockerfile", "requirements.lock", "mend_airflow.py", ".dockerignore"),
 )
 """The parts of dags-image/ that reach the image or steer its build; tests don't."""
 

@@ -329,11 +329,13 @@ def test_tasks_may_launch_nothing_unless_asked_for(recorded: Recording) -> None:
     assert template["spec"]["automountServiceAccountToken"] is False
 
 
-def test_results_outlive_the_longest_task() -> None:
+def test_results_outlive_the_longest_task_and_workers_import_before_they_fork() -> None:
     size = Resources("1", "1Gi", "1", "1Gi")
     queue = Queue("default", 1, 7 * 86400, size, 1, "image", "v1")
     options = json.loads(celery_sections(Celery(Redis("redis"), None, (queue,)))["celery"]["extra_celery_config"])
     assert options["result_expires"] > 7 * 86400
+    # dags-image/tests/test_celery_preload.py shows that these are the right ones.
+    assert options["imports"] == ["airflow.dag_processing.dagbag", "airflow.providers.standard.decorators.python"]
 
 
 @pytest.mark.parametrize(
