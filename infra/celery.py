@@ -43,7 +43,8 @@ def celery_of(
                 images.reference("redis"), broker.size, broker.memory, broker.storage_class, exporter
             )
         case RabbitmqBroker() as broker:
-            server = Rabbitmq(images.reference("rabbitmq"), broker.size, broker.memory, broker.storage_class)
+            measured = settings.metrics is not None
+            server = Rabbitmq(images.reference("rabbitmq"), broker.size, broker.memory, broker.storage_class, measured)
             results = Redis(images.reference("redis"), storage_class=broker.storage_class, exporter=exporter)
         case ExternalBroker() as broker:
             server = External(broker.transport)

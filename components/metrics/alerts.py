@@ -28,7 +28,9 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True)
 class Alert:
-    """One rule. ``lasts`` is how long its condition must hold (``5m``); ``needs``: what shows the metrics it asks."""
+    """One rule. ``lasts`` is how long its condition must hold (``5m``); ``needs``: what shows the metrics that it asks
+    for, with a space between several of which one is enough.
+    """
 
     name: str
     expression: str
@@ -133,12 +135,13 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "BrokerFillingUp",
-        "max by (airflow, pod) (redis_memory_used_bytes / (redis_memory_max_bytes > 0)) > 0.8",
+        "max by (airflow, pod) (redis_memory_used_bytes / (redis_memory_max_bytes > 0) "
+        "or rabbitmq_process_resident_memory_bytes / (rabbitmq_resident_memory_limit_bytes > 0)) > 0.8",
         "5m",
         Severity.PAGE,
         "{{ $labels.pod }} of Airflow {{ $labels.airflow }} uses {{ $value | humanizePercentage }} of its memory: "
         "when it is full it takes no task",
-        "redis",
+        "redis rabbitmq",
     ),
     Alert(
         "VolumeFillingUp",

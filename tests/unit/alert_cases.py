@@ -17,6 +17,7 @@ WAITS = 'airflow_pool_queued_slots{airflow="main", pool="default_pool"}'
 POD = 'airflow="main", namespace="airflow-main", pod="scheduler-1", container="scheduler"'
 CRON = 'airflow="main", namespace="airflow-main", cronjob="db-clean"'
 REDIS = 'airflow="main", pod="redis-0"'
+RABBITMQ = 'airflow="main", pod="rabbitmq-0"'
 QUOTA = 'airflow="main", namespace="airflow-main", resource="limits.memory"'
 VOLUME = 'airflow="main", namespace="airflow-main", persistentvolumeclaim="logs"'
 SYNC = 'airflow="main", namespace="airflow-main", pod="dag-processor-1"'
@@ -40,6 +41,16 @@ def figures(labels: str, **values: str) -> Series:
     """Series of several metrics with the same labels."""
     return {f"{metric}{{{labels}}}": value for metric, value in values.items()}
 
+
+def share(labels: str, part: str, whole: str, percent: int) -> Series:
+    """``part`` is so many percent of ``whole``, all the time."""
+    return figures(labels, **{part: f"{percent}x40", whole: "100x40"})
+
+
+CONNECTIONS = ("pgbouncer_databases_current_connections", "pgbouncer_databases_max_connections")
+REDIS_MEMORY = ("redis_memory_used_bytes", "redis_memory_max_bytes")
+RABBITMQ_MEMORY = ("rabbitmq_process_resident_memory_bytes", "rabbitmq_resident_memory_limit_bytes")
+ROOM = ("kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes")
 
 CASES = (
     Case(
@@ -160,18 +171,14 @@ CASES = (
     ),
     Case(
         "DatabaseConnectionsHigh",
-        figures(POOL, pgbouncer_databases_current_connections="18x30", pgbouncer_databases_max_connections="20x30"),
+        share(POOL, *CONNECTIONS, 90),
         "11m",
         MAIN,
         "PgBouncer of Airflow main uses 90% of its connections",
         calm=(
-            figures(POOL, pgbouncer_databases_current_connections="10x30", pgbouncer_databases_max_connections="20x30"),
+            share(POOL, *CONNECTIONS, 50),
             # Its own console has no limit.
-            figures(
-                'airflow="main", name="pgbouncer"',
-                pgbouncer_databases_current_connections="1x30",
-                pgbouncer_databases_max_connections="0x30",
-            ),
+            figures('airflow="main", name="pgbouncer"', **dict(zip(CONNECTIONS, ("1x30", "0x30"), strict=True))),
         ),
     ),
     Case(
@@ -184,25 +191,31 @@ CASES = (
     ),
     Case(
         "BrokerFillingUp",
-        figures(REDIS, redis_memory_used_bytes="90x20", redis_memory_max_bytes="100x20"),
+        share(REDIS, *REDIS_MEMORY, 90),
         "6m",
         {"airflow": "main", "pod": "redis-0"},
         "redis-0 of Airflow main uses 90% of its memory: when it is full it takes no task",
         calm=(
-            figures(REDIS, redis_memory_used_bytes="50x20", redis_memory_max_bytes="100x20"),
+            share(REDIS, *REDIS_MEMORY, 50),
             # One without a limit.
-            figures(REDIS, redis_memory_used_bytes="90x20", redis_memory_max_bytes="0x20"),
+            figures(REDIS, **dict(zip(REDIS_MEMORY, ("90x20", "0x20"), strict=True))),
         ),
     ),
     Case(
+        "BrokerFillingUp",
+        share(RABBITMQ, *RABBITMQ_MEMORY, 90),
+        "6m",
+        {"airflow": "main", "pod": "rabbitmq-0"},
+        "rabbitmq-0 of Airflow main uses 90% of its memory: when it is full it takes no task",
+        calm=(share(RABBITMQ, *RABBITMQ_MEMORY, 50),),
+    ),
+    Case(
         "VolumeFillingUp",
-        figures(VOLUME, kubelet_volume_stats_available_bytes="10x40", kubelet_volume_stats_capacity_bytes="100x40"),
+        share(VOLUME, *ROOM, 10),
         "16m",
         {"airflow": "main", "namespace": "airflow-main", "persistentvolumeclaim": "logs"},
         "The volume logs in airflow-main has 10% left",
-        calm=(
-            figures(VOLUME, kubelet_volume_stats_available_bytes="20x40", kubelet_volume_stats_capacity_bytes="100x40"),
-        ),
+        calm=(share(VOLUME, *ROOM, 20),),
     ),
     Case(
         "ElasticsearchRed",

@@ -51,6 +51,13 @@ redis_key_size{db="db0",key="default"} 3
 redis_memory_max_bytes{} 134217728
 redis_memory_used_bytes{} 1048576
 """,
+    # rabbitmq/rabbitmq-server v4.1.8, deps/rabbitmq_prometheus/metrics.md
+    "rabbitmq": """
+rabbitmq_process_resident_memory_bytes{} 134217728
+rabbitmq_queue_messages_ready{} 3
+rabbitmq_queue_messages_unacked{} 2
+rabbitmq_resident_memory_limit_bytes{} 322122547
+""",
     # k8s.io/kube-state-metrics/v2 v2.18.0, docs/metrics/workload and docs/metrics/policy
     "kube-state-metrics": """
 kube_cronjob_created{namespace="airflow-main",cronjob="db-clean"} 1.7e+09

@@ -42,7 +42,8 @@ def labels_in(expression: str) -> set[str]:
 
 def recorded(source: str) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
-    for name, labels in re.findall(r"^(\w+)\{(.*)\} ", RECORDED[source], re.MULTILINE):
+    text = "".join(RECORDED[one] for one in source.split())
+    for name, labels in re.findall(r"^(\w+)\{(.*)\} ", text, re.MULTILINE):
         found.setdefault(name, set()).update(re.findall(r'(\w+)="', labels))
     return found
 

@@ -190,6 +190,30 @@ def test_each_redis_has_an_exporter_beside_it_that_knows_the_queues() -> None:
         assert len(plain.one("NetworkPolicy", "main-redis-access").inputs["spec"]["ingress"]) == 1
 
 
+def test_a_rabbitmq_shows_its_own_metrics_where_somebody_asks_for_them() -> None:
+    def celery(metrics: dict[str, Any] | None) -> Recording:
+        def change(tree: Tree) -> None:
+            tree["airflows"][0].update(executor="CeleryExecutor", celery={"broker": {"kind": "rabbitmq"}})
+            tree.update({"metrics": metrics} if metrics else {})
+
+        return deployed("local", change)
+
+    measured, plain = celery({"kind": "prometheus"}), celery(None)
+    template = measured.one("StatefulSet", "main-rabbitmq").inputs["spec"]["template"]
+    (container,) = template["spec"]["containers"]
+    assert {"name": "metrics", "containerPort": 15692} in container["ports"]
+    assert template["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
+    access = measured.one("NetworkPolicy", "main-rabbitmq-access").inputs["spec"]["ingress"]
+    assert [rule["ports"][0]["port"] for rule in access] == [5672, 15692]
+    files = measured.one("Secret", "main-rabbitmq-files").inputs["stringData"]
+    assert files["enabled_plugins"] == "[rabbitmq_prometheus].\n"
+    assert "prometheus.tcp.port = 15692\n" in files["rabbitmq.conf"]
+    without = plain.one("Secret", "main-rabbitmq-files").inputs["stringData"]
+    assert without["enabled_plugins"] == "[].\n"
+    assert "prometheus" not in without["rabbitmq.conf"]
+    assert len(plain.one("NetworkPolicy", "main-rabbitmq-access").inputs["spec"]["ingress"]) == 1
+
+
 def test_the_images_follow_what_is_asked_for() -> None:
     tree = stack_config("local-full")
     asked = {"statsd-exporter", "prometheus", "alertmanager", "kube-state-metrics"}

@@ -25,12 +25,13 @@ class Redis:
 
 @dataclass(frozen=True)
 class Rabbitmq:
-    """A RabbitMQ of the Airflow's own. The same units as ``Redis``."""
+    """A RabbitMQ of the Airflow's own. The same units as ``Redis``. ``measured``: whether it shows its metrics."""
 
     image: str
     size: str = "2Gi"
     memory: str = "512Mi"
     storage_class: str | None = None
+    measured: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from components.airflow.celery.server import DATA, Address, Server
 from components.workload import Container, Mount, Resources, scratch, secret_volume
 
 PORT = 5672
+METRICS_PORT = 15692
 USER = "airflow"
 _UID = 999  # of the official image
 _FOLDER = "/run/secrets/rabbitmq"
@@ -36,7 +37,7 @@ def make_rabbitmq(
         name="rabbitmq",
         image=asked.image,
         command=["rabbitmq-server"],
-        ports={"rabbitmq": PORT},
+        ports={"rabbitmq": PORT, **({"metrics": METRICS_PORT} if asked.measured else {})},
         resources=Resources(cpu="100m", memory="192Mi", cpu_limit="1", memory_limit=asked.memory),
         env=[
             {"name": "RABBITMQ_CONFIG_FILE", "value": f"{_FOLDER}/rabbitmq.conf"},
@@ -75,17 +76,22 @@ def make_rabbitmq(
         storage_class=asked.storage_class,
         grace_period_seconds=120,
         files=lambda password: {
-            "rabbitmq.conf": config(timeout_seconds),
+            "rabbitmq.conf": config(timeout_seconds, asked.measured),
             "definitions.json": definitions(password),
-            "enabled_plugins": "[].\n",
+            "enabled_plugins": f"[{'rabbitmq_prometheus' if asked.measured else ''}].\n",
         },
         container=container,
     )
     return server.make(name, args, namespace, operators, parent)
 
 
-def config(timeout_seconds: int) -> str:
-    """``rabbitmq.conf``. The definitions are read at each start, so a new password takes effect."""
+def config(timeout_seconds: int, measured: bool = False) -> str:
+    """``rabbitmq.conf``. The definitions are read at each start, so a new password takes effect.
+
+    ``measured``: it shows figures of the whole node, not of each queue and connection, of which there is no end.
+    """
+    shown = f"prometheus.tcp.port = {METRICS_PORT}\nmanagement_agent.disable_metrics_collector = true\n"
+    metrics = shown if measured else ""
     return f"""\
 listeners.tcp.default = {PORT}
 load_definitions = {_FOLDER}/definitions.json
@@ -94,7 +100,7 @@ consumer_timeout = {timeout_seconds * 1000}
 # Of the container's limit, not of the node's memory.
 vm_memory_high_watermark.relative = 0.6
 disk_free_limit.absolute = 100MB
-"""
+{metrics}"""
 
 
 def definitions(password: str) -> str:

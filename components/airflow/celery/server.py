@@ -151,7 +151,8 @@ class Server:
                             "from_": [{"namespace_selector": {"match_labels": dict(OWNER)}}, GOOGLES_COLLECTORS],
                             "ports": [{"protocol": "TCP", "port": container.ports["metrics"]}],
                         }
-                        for container in self.beside
+                        for container in (self.container, *self.beside)
+                        if "metrics" in container.ports
                     ),
                 ],
             },

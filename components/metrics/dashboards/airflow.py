@@ -219,6 +219,29 @@ TASKS = Dashboard(
             quiet=True,
         ),
         Panel(
+            "Messages in RabbitMQ",
+            "Of all queues together: those that no worker has taken, and those whose tasks have not ended.",
+            "short",
+            [
+                Query(_sum(f"rabbitmq_queue_messages_ready{{{A}}}"), "{{airflow}} waiting"),
+                Query(_sum(f"rabbitmq_queue_messages_unacked{{{A}}}"), "{{airflow}} taken"),
+            ],
+            "rabbitmq",
+        ),
+        Panel(
+            "Memory of RabbitMQ",
+            "Of what it may take. At its limit it takes no task. Above 80% is an alert.",
+            "percentunit",
+            [
+                Query(
+                    f"max by (airflow, pod) (rabbitmq_process_resident_memory_bytes{{{A}}} "
+                    f"/ (rabbitmq_resident_memory_limit_bytes{{{A}}} > 0))",
+                    "{{airflow}} {{pod}}",
+                )
+            ],
+            "rabbitmq",
+        ),
+        Panel(
             "Memory of Redis",
             "Of what it may take. At its limit it takes no task. Above 80% is an alert.",
             "percentunit",
