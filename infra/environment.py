@@ -26,6 +26,7 @@ from components.priorities import COMPONENTS as COMPONENTS_PRIORITY
 from components.priorities import Priorities
 from components.versions import ImageSource
 from components.workload import Nodes
+from infra.backups import check_backups
 from infra.celery import celery_of
 from infra.customisation import backfill_lane, customisation, task_nodes, task_shapes
 from infra.dag_delivery import dag_source
@@ -99,8 +100,8 @@ def deploy(settings: Settings, environment: str) -> None:
     nodes = _component_nodes(settings)
     if isinstance(database, DatabaseServer):
         image = dag_images[settings.airflows[0].name].reference
+        check_backups(settings, google, instance, cluster, database, image, checksum_key, nodes, priority, opts)
         offer(settings, environment, database, image, cluster.kubeconfig, network, priority, checksum_key, opts)
-    connections = connection_budgets(settings)
     routes = None if cluster.base else way_in_of(settings, google, images, checksum_key, network, nodes, priority, opts)
     logs = logs_of(settings, google, cluster, images, checksum_key, network, nodes, priority, routes, opts)
     airflows: dict[str, Airflow] = {}
@@ -122,7 +123,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 admin_email=asked.admin_email,
                 sign_in=sign_in_of(asked, secrets),
                 parallelism=capacity(asked).parallelism,
-                connection_limit=connections[asked.name],
+                connection_limit=connection_budgets(settings)[asked.name],
                 sizing=sizing_of(asked, images),
                 identity=home.identity if home else None,
                 nodes=_component_nodes(settings),

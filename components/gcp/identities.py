@@ -9,7 +9,7 @@ from typing import Final
 import pulumi
 import pulumi_gcp as gcp
 
-from components.gcp.naming import account_id
+from components.gcp.naming import BACKUP_READER, account_id, project_role
 
 IMPERSONATE: Final = "roles/iam.workloadIdentityUser"
 
@@ -84,6 +84,35 @@ def allow_database(
         name,
         project=project,
         role="roles/cloudsql.client",
+        member=member,
+        condition={"title": "one-instance", "expression": expression},
+        opts=opts,
+    )
+
+
+def allow_backup_list(
+    name: str,
+    project: str,
+    instance: pulumi.Input[str],
+    member: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+) -> gcp.projects.IAMMember:
+    """Lets ``member`` list the backups of one Cloud SQL instance, by the role that the bootstrap stack has defined.
+
+    Google's documentation does not say whether the list is asked of the instance or of the backups below it, whose
+    names begin with its own: both are meant. https://cloud.google.com/sql/docs/postgres/iam-conditions
+    """
+    expression = pulumi.Output.from_input(instance).apply(
+        lambda known: (
+            f'(resource.name == "projects/{project}/instances/{known}" || '
+            f'resource.name.startsWith("projects/{project}/instances/{known}/")) && '
+            'resource.service == "sqladmin.googleapis.com"'
+        )
+    )
+    return gcp.projects.IAMMember(
+        name,
+        project=project,
+        role=project_role(project, BACKUP_READER),
         member=member,
         condition={"title": "one-instance", "expression": expression},
         opts=opts,

@@ -24,6 +24,9 @@ PULL_THROUGH: Final = {
 }
 """The pull-through repository for each public registry that the platform's images come from."""
 
+BACKUP_READER: Final = "airflowPlatformBackupReader"
+"""The role of our own, in each environment's project, that lists the backups of a database and does nothing else."""
+
 
 @dataclass(frozen=True)
 class Organisation:
@@ -59,6 +62,11 @@ def secrets_key(stack: str) -> str:
     must not be able to read the secrets of ``prod``.
     """
     return f"{stack}-pulumi-secrets"
+
+
+def project_role(project: str, role_id: str) -> str:
+    """The full name of a role of our own, which the bootstrap stack has defined in ``project``."""
+    return f"projects/{project}/roles/{role_id}"
 
 
 def fitted(name: str, limit: int) -> str:

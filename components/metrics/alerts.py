@@ -190,6 +190,16 @@ ALERTS: tuple[Alert, ...] = (
         "kube-state-metrics",
     ),
     Alert(
+        "BackupNotTaken",
+        "time() - max by (namespace, cronjob) "
+        '(kube_cronjob_status_last_successful_time{cronjob="check-backups"} or '
+        'kube_cronjob_created{cronjob="check-backups"}) > 86400',
+        "0s",
+        Severity.PAGE,
+        "For {{ $value | humanizeDuration }} nobody has found a backup of the database that is young enough",
+        "kube-state-metrics",
+    ),
+    Alert(
         "PodCrashLooping",
         "sum by (airflow, namespace, pod, container) (increase(kube_pod_container_status_restarts_total[15m])) > 3 "
         "or max by (airflow, namespace, pod, container) "

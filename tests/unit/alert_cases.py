@@ -16,6 +16,7 @@ RUNS = 'airflow_pool_running_slots{airflow="main", pool="default_pool"}'
 WAITS = 'airflow_pool_queued_slots{airflow="main", pool="default_pool"}'
 POD = 'airflow="main", namespace="airflow-main", pod="scheduler-1", container="scheduler"'
 CRON = 'airflow="main", namespace="airflow-main", cronjob="db-clean"'
+BACKUP = 'namespace="database", cronjob="check-backups"'
 REDIS = 'airflow="main", pod="redis-0"'
 RABBITMQ = 'airflow="main", pod="rabbitmq-0"'
 QUOTA = 'airflow="main", namespace="airflow-main", resource="limits.memory"'
@@ -260,6 +261,19 @@ CASES = (
             figures(
                 CRON, kube_cronjob_status_last_successful_time=f"{-2 * DAY}x200", kube_cronjob_spec_suspend="1x200"
             ),
+        ),
+    ),
+    Case(
+        "BackupNotTaken",
+        figures(BACKUP, kube_cronjob_status_last_successful_time="0x3000"),
+        "24h1m",
+        {"namespace": "database", "cronjob": "check-backups"},
+        "For 1d 0h 1m 0s nobody has found a backup of the database that is young enough",
+        calm=(
+            figures(BACKUP, kube_cronjob_status_last_successful_time="80000x3000"),
+            # A new instance: the first one comes within a day.
+            figures(BACKUP, kube_cronjob_created="80000x3000"),
+            figures(CRON, kube_cronjob_status_last_successful_time="0x3000"),
         ),
     ),
     Case(

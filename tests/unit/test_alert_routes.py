@@ -42,7 +42,7 @@ def configuration(tmp_path: Path) -> Path:
     return path
 
 
-PLATFORMS = {"CertificateExpires", "ElasticsearchRed", "LogsBehind"}
+PLATFORMS = {"BackupNotTaken", "CertificateExpires", "ElasticsearchRed", "LogsBehind"}
 
 
 def told(amtool: Path, configuration: Path, **labels: str) -> set[str]:

@@ -176,7 +176,7 @@ def test_two_environments_in_one_project_share_what_belongs_to_the_project() -> 
     assert len(shared.of("Service")) == 2 * len(ENVIRONMENT_SERVICES) + len(ORGANISATION_SERVICES) + 1
     assert set(shared.of("Policy")) == {"admission-acme-dev", "admission-acme-prod"}
     assert set(shared.of("ServiceIdentity")) == {"acme-dev-gke-agent", "acme-prod-gke-agent"}
-    assert len(shared.of("IAMCustomRole")) == 2 * 3
+    assert len(shared.of("IAMCustomRole")) == 2 * 4
     assert {cluster_key("acme-dev"), cluster_key("acme-prod")} == {n for n in shared.of("CryptoKey") if "clusters" in n}
     # and nothing of what belongs to an environment
     assert {"deployer-dev", "deployer-staging"} < {r.inputs["accountId"] for r in shared.of("Account").values()}

@@ -182,6 +182,9 @@ def test_airflow_finds_the_database_at_the_proxy(prod: Recording) -> None:
     assert "@127.0.0.1:5432/airflow_main" in prod.one("Secret", "main-database").inputs["stringData"]["connection"]
 
 
+BACKUPS = "projects/acme-airflow-prod/roles/airflowPlatformBackupReader"
+
+
 def test_every_pod_that_calls_google_acts_as_an_account_with_no_more_than_it_needs(prod: Recording) -> None:
     accounts = {
         r.inputs["metadata"]["name"]: r.inputs["metadata"].get("annotations", {}).get("iam.gke.io/gcp-service-account")
@@ -195,6 +198,7 @@ def test_every_pod_that_calls_google_acts_as_an_account_with_no_more_than_it_nee
         "migrate": components,
         "task": "prod-main-tasks@acme.iam.gserviceaccount.com",
         "bootstrap-main": "prod-database@acme.iam.gserviceaccount.com",
+        "check-backups": "prod-backup-check@acme.iam.gserviceaccount.com",
         **dict.fromkeys(["nginx-ingress", "prometheus", "alertmanager", "grafana", "state"]),
     }
     on_project = {
@@ -206,9 +210,10 @@ def test_every_pod_that_calls_google_acts_as_an_account_with_no_more_than_it_nee
         ("roles/container.defaultNodeServiceAccount", "prod-nodes"),
         ("roles/cloudsql.client", "prod-main-airflow"),
         ("roles/cloudsql.client", "prod-database"),
+        (BACKUPS, "prod-backup-check"),
     }
     for (role, _), condition in on_project.items():
-        if role.startswith("roles/cloudsql."):
+        if role.startswith(("roles/cloudsql.", "projects/")):
             assert condition is not None
             assert '"projects/acme-airflow-prod/instances/prod-0a1b2c"' in condition["expression"]
     buckets = {(r.inputs["bucket"], r.inputs["role"]) for r in prod.of("BucketIAMMember").values()}
@@ -225,6 +230,7 @@ def test_only_the_service_accounts_of_an_airflow_may_act_as_it(prod: Recording) 
         "main-airflow-migrate": f"{pool}[airflow-main/migrate]",
         "main-tasks-task": f"{pool}[airflow-main/task]",
         "database-bootstrap-bootstrap-main": f"{pool}[database/bootstrap-main]",
+        "backup-check-check-backups": f"{pool}[database/check-backups]",
     }
 
 

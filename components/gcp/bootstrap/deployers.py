@@ -14,10 +14,10 @@ from components.gcp.bootstrap.federation import Federation, Identity, IdentityAr
 from components.gcp.bootstrap.projects import Environment
 from components.gcp.bootstrap.roles import (
     DEPLOYER_ROLES,
-    GRANTABLE_ROLES,
     PREVIEWER_ROLES,
     PROJECT_IAM_ROLE,
     ProjectRoles,
+    grantable_roles,
     may_only_grant,
 )
 from components.gcp.naming import account_id
@@ -62,7 +62,8 @@ class Deployers(pulumi.ComponentResource):
         self._grant(f"{name}-deployer-own", args.roles.deployer, self.deployer)
         if environment.ephemeral_stacks:
             self._grant(f"{name}-deployer-cleaner", args.roles.cleaner, self.deployer)
-        self._grant(f"{name}-deployer-project-iam", PROJECT_IAM_ROLE, self.deployer, may_only_grant(GRANTABLE_ROLES))
+        only = may_only_grant(grantable_roles(environment.project))
+        self._grant(f"{name}-deployer-project-iam", PROJECT_IAM_ROLE, self.deployer, only)
         for role in PREVIEWER_ROLES:
             self._grant(f"{name}-previewer-{role.rpartition('/')[2]}", role, self.previewer)
         self._grant(f"{name}-previewer-own", args.roles.previewer, self.previewer)

@@ -10,6 +10,8 @@ from typing import Final
 import pulumi
 import pulumi_gcp as gcp
 
+from components.gcp.naming import BACKUP_READER, project_role
+
 DEPLOYER_ROLES: Final = {
     "roles/compute.networkAdmin": "VPC, subnetwork, router, NAT, addresses, and the peering for Cloud SQL",
     "roles/container.admin": "the cluster, its node pools, and every object in it",
@@ -20,7 +22,7 @@ DEPLOYER_ROLES: Final = {
     "roles/iam.serviceAccountUser": "node pools that run as the nodes' identity",
 }
 PROJECT_IAM_ROLE: Final = "roles/resourcemanager.projectIamAdmin"
-GRANTABLE_ROLES: Final = (
+_GRANTABLE_ROLES: Final = (
     "roles/cloudsql.client",
     "roles/cloudsql.instanceUser",
     "roles/container.defaultNodeServiceAccount",
@@ -30,7 +32,6 @@ GRANTABLE_ROLES: Final = (
     "roles/secretmanager.secretAccessor",
     "roles/stackdriver.resourceMetadata.writer",
 )
-"""All that a deployer may grant or take away on its project. Google allows ten in such a condition."""
 
 PREVIEWER_ROLES: Final = {
     "roles/compute.networkViewer": "the network and the peering",
@@ -80,6 +81,13 @@ _PREVIEWER_PERMISSIONS: Final = (
     "storage.buckets.get",
     "storage.buckets.getIamPolicy",
 )
+# For what looks whether backups are taken. roles/cloudsql.viewer may export databases, too.
+_BACKUP_READER_PERMISSIONS: Final = ("cloudsql.backupRuns.list",)
+
+
+def grantable_roles(project: str) -> tuple[str, ...]:
+    """All that a deployer may grant or take away on ``project``. Google allows ten in such a condition."""
+    return (*_GRANTABLE_ROLES, project_role(project, BACKUP_READER))
 
 
 def may_only_grant(roles: tuple[str, ...]) -> str:
@@ -105,6 +113,8 @@ class ProjectRoles(pulumi.ComponentResource):
     cleaner: pulumi.Output[str]
     """For environments with ephemeral stacks: deletes secrets and what is in buckets."""
     previewer: pulumi.Output[str]
+    backup_reader: pulumi.Output[str]
+    """For an environment's own look at its backups; its deployer may grant it."""
 
     def __init__(self, name: str, args: ProjectRolesArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("airflow-platform:bootstrap:ProjectRoles", name, None, opts)
@@ -118,7 +128,17 @@ class ProjectRoles(pulumi.ComponentResource):
         self.previewer = self._role(
             f"{name}-previewer", "airflowPlatformPreviewer", "Airflow platform: previewer", _PREVIEWER_PERMISSIONS
         )
-        self.register_outputs({"deployer": self.deployer, "cleaner": self.cleaner, "previewer": self.previewer})
+        self.backup_reader = self._role(
+            f"{name}-backup-reader", BACKUP_READER, "Airflow platform: backup check", _BACKUP_READER_PERMISSIONS
+        )
+        self.register_outputs(
+            {
+                "deployer": self.deployer,
+                "cleaner": self.cleaner,
+                "previewer": self.previewer,
+                "backupReader": self.backup_reader,
+            }
+        )
 
     def _role(self, name: str, role_id: str, title: str, permissions: tuple[str, ...]) -> pulumi.Output[str]:
         role = gcp.projects.IAMCustomRole(
@@ -130,4 +150,4 @@ class ProjectRoles(pulumi.ComponentResource):
             stage="GA",
             opts=pulumi.ResourceOptions(parent=self),
         )
-        return role.role_id.apply(lambda known: f"projects/{self._project}/roles/{known}")
+        return role.role_id.apply(lambda known: project_role(self._project, known))
