@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.network import DNS, ClusterNetwork, deny_by_default, policy
+from components.auth_proxy import HTTP_PORT
+from components.ingress.labels import METRICS_READERS
+from components.network import DNS, GOOGLES_COLLECTORS, ClusterNetwork, deny_by_default, policy, ports
 from components.workload import RESTRICTED, checksum, metadata
 
 NAMESPACE = "database"
@@ -59,6 +61,13 @@ class DatabaseAdministration(pulumi.ComponentResource):
             self.namespace,
             {},
             pulumi.ResourceOptions(parent=self),
+            # Of a proxy that goes on running.
+            ingress=[
+                {
+                    "from_": [{"namespace_selector": {"match_labels": METRICS_READERS}}, GOOGLES_COLLECTORS],
+                    "ports": ports(HTTP_PORT),
+                }
+            ],
             egress=[DNS, *network.google(), *network.database],
         )
         deny_by_default(f"{name}-network-default-deny", self.namespace, self, [allowed])

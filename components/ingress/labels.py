@@ -7,4 +7,4 @@ INGRESS_NAMESPACE: Final = {"airflow-platform/ingress": "true"}
 REACHED: Final = {"airflow-platform/reached-by-ingress": "true"}
 """On every namespace whose Ingress objects the controller looks at, and whose pods it may connect to."""
 METRICS_READERS: Final = {"airflow-platform/metrics": "true"}
-"""On the namespace whose pods may read the controller's metrics."""
+"""On the namespace whose pods may read the metrics of the controller, the shipper and the proxies."""
