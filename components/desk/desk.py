@@ -16,7 +16,7 @@ from components.airflow.args import DatabaseServer
 from components.airflow.configuration import script
 from components.airflow.database import REQUEST_LABEL
 from components.network import ClusterNetwork, policy
-from components.postgresql import CLIENT_LABEL
+from components.postgresql import CLIENT_LABEL, PASSWORD, client_env
 from components.versions import AIRFLOW
 from components.workload import (
     Container,
@@ -162,19 +162,15 @@ class DatabaseDesk(pulumi.ComponentResource):
             startup_probe=_recent("heard", 1),
             liveness_probe=_recent("heard", 30),
         )
+        password = secret_env(PASSWORD, server.administrator_secret, "password")
         make = Container(
             name="make",
             image=server.client_image,
             command=["bash", "/run/desk/desk.sh"],
             resources=_SHELL,
             env=[
-                {"name": "PGHOST", "value": server.host},
-                {"name": "PGPORT", "value": str(server.port)},
-                {"name": "PGUSER", "value": server.administrator},
-                {"name": "PGDATABASE", "value": "postgres"},
-                {"name": "PGCONNECT_TIMEOUT", "value": "10"},
+                *client_env(server.host, server.port, server.administrator, "postgres", password),
                 {"name": "DESK_MARK", "value": f"airflow-platform: a dev stack of {args.environment}"},
-                secret_env("PGPASSWORD", server.administrator_secret, "password"),
             ],
             mounts=[mounted, shared, role, scratch("tmp", "/tmp")],
             startup_probe=_recent("worked", 1),
