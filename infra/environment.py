@@ -161,7 +161,7 @@ def deploy(settings: Settings, environment: str) -> None:
         settings,
         environment,
         airflows,
-        Surroundings(database, routes, logs, network, nodes, priority),
+        Surroundings(google, database, routes, logs, network, nodes, priority),
         images,
         checksum_key,
         opts,

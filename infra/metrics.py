@@ -19,7 +19,9 @@ from components.metrics.args import GRAFANA_PORT
 from components.network import GOOGLES_COLLECTORS, ClusterNetwork, from_pods, server
 from components.versions import ImageSource
 from components.workload import Nodes
+from infra.dashboards import show_in_console
 from infra.gate import lead_by_gate
+from infra.google_cloud import GoogleCloud
 from infra.ingress import lead_beside
 from infra.logs import LogParts
 from infra.network import IN_CLUSTER_DATABASE
@@ -45,6 +47,7 @@ SLACK = "hooks.slack.com"
 class Surroundings:
     """What is measured beside the Airflows where it is there, and where what measures may run and connect to."""
 
+    google: GoogleCloud | None
     database: DatabaseServer | SharedServer
     routes: Routes | None
     logs: LogParts
@@ -102,6 +105,8 @@ def watch(
     }
     if isinstance(asked, GoogleManagedMetrics):
         ManagedMetrics(NAMESPACE, WatchArgs(**common), opts)
+        if around.google and asked.dashboards:
+            show_in_console(settings, environment, around.google)
         return
     address = beside(GRAFANA, settings) if asked.grafana else None
     metrics = Metrics(

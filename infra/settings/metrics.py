@@ -81,6 +81,8 @@ class GoogleManagedMetrics(_Watched):
     """Google Managed Prometheus, on a cluster that has its collectors (``cluster.managedPrometheus``)."""
 
     kind: Literal["google-managed"]
+    dashboards: bool = True
+    """In Google's console, where ``google`` says which project."""
 
 
 MetricsSettings = Annotated[PrometheusMetrics | GoogleManagedMetrics, Field(discriminator="kind")]

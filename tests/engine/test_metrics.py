@@ -87,3 +87,17 @@ def test_google_takes_over_from_a_prometheus_of_ones_own_and_gives_back(stack: O
     assert kept & taken.replaced_or_deleted.keys() == set()
     assert stack.up(managed).changed == {}
     assert "ClusterRules metrics-rules" in stack.up(watched).replaced_or_deleted
+
+
+def test_dashboards_in_googles_console_come_stay_and_go(tmp_path: Path) -> None:
+    def managed(tree: Tree) -> None:
+        tree["metrics"] = {"kind": "google-managed"}
+        tree["cluster"]["managedPrometheus"] = True
+
+    own = offline_stack("dev", tmp_path)
+    own.up()
+    came = {name for name, ops in own.up(managed).changed.items() if ops == ["create"]}
+    pages = {name for name in came if name.startswith("Dashboard ")}
+    assert len(pages) == 7
+    assert own.up(managed).changed == {}
+    assert {name for name, ops in own.up().changed.items() if ops == ["delete"]} >= pages

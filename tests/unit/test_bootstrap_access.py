@@ -237,6 +237,7 @@ def test_a_previewer_can_change_nothing(acme: Recording) -> None:
         "roles/container.viewer",
         "roles/dns.reader",
         "roles/gkebackup.viewer",
+        "roles/monitoring.dashboardViewer",
         "roles/secretmanager.viewer",
         "roles/storage.legacyBucketReader",
         "roles/storage.objectViewer",

@@ -2,12 +2,17 @@
 
 import json
 import re
+from collections.abc import Iterator
+from typing import Any, cast
 
+import grafana_foundation_sdk.models.dashboard as grafana
 import pytest
 import yaml
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from components.metrics.alerts import ALERTS, CERTIFICATE
-from components.metrics.dashboards import DASHBOARDS, Panel, dashboard_json
+from components.metrics.dashboards import DASHBOARDS, Dashboard, Panel, dashboard_json
 from components.metrics.grafana import provisioning
 from tests.unit.recorded_metrics import RECORDED
 from tests.unit.recorder import Recording
@@ -63,6 +68,43 @@ def test_every_panel_has_a_unit_a_title_and_a_description(panel: Panel) -> None:
     assert panel.title
     assert panel.unit
     assert panel.description.endswith(".")
+
+
+def unknown(written: Any, understood: Any, path: str = "") -> Iterator[str]:
+    """What of a document is not in what somebody has understood of it."""
+    if isinstance(written, dict):
+        for key, value in cast(dict[str, Any], written).items():
+            if not isinstance(understood, dict) or key not in understood:
+                yield f"{path}.{key}"
+            else:
+                yield from unknown(value, understood[key], f"{path}.{key}")
+    elif isinstance(written, list):
+        for number, value in enumerate(cast(list[Any], written)):
+            yield from unknown(value, understood[number], f"{path}.{number}")
+    elif written != understood:
+        yield f"{path}: {written!r} is {understood!r}"
+
+
+def understood_by_grafana(page: Any) -> Any:
+    """The document as Grafana's own types read it, written once more: what they do not know is lost."""
+    plugins.register_default_plugins()
+    return json.loads(json.dumps(grafana.Dashboard.from_json(page), cls=JSONEncoder))
+
+
+@pytest.mark.parametrize("board", DASHBOARDS, ids=lambda board: board.uid)
+def test_grafanas_own_types_know_all_that_a_page_says(board: Dashboard) -> None:
+    page = json.loads(dashboard_json(board))
+    assert list(unknown(page, understood_by_grafana(page))) == []
+
+
+def test_a_misspelled_key_of_a_page_would_be_found() -> None:
+    page = json.loads(dashboard_json(DASHBOARDS[0]))
+    panel = next(one for one in page["panels"] if one["type"] == "timeseries")
+    panel["fieldConfig"]["defaults"]["custom"]["lineWidht"] = 2
+    panel["targets"][0]["exprr"] = "up"
+    page["refesh"] = "30s"
+    found = list(unknown(page, understood_by_grafana(page)))
+    assert [one.rpartition(".")[2] for one in found] == ["lineWidht", "exprr", "refesh"]
 
 
 def test_every_page_has_its_own_address_and_every_panel_of_it_a_title_and_a_place_of_its_own() -> None:

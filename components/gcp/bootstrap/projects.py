@@ -16,6 +16,7 @@ _CALLED_BY_DEPLOYERS: Final = (
     "gkebackup",
     "iam",
     "iamcredentials",  # short-lived tokens
+    "monitoring",  # dashboards; Google's collectors write to it, too
     "secretmanager",
     "servicenetworking",  # private services access, for Cloud SQL
     "serviceusage",
@@ -32,7 +33,6 @@ ENVIRONMENT_SERVICES: Final = (
     "containerfilesystem",  # image streaming
     "containersecurity",  # GKE's security posture
     "logging",
-    "monitoring",
 )
 """Of an environment's project; each with ``.googleapis.com`` behind it."""
 ORGANISATION_SERVICES: Final = (

@@ -20,6 +20,7 @@ DEPLOYER_ROLES: Final = {
     "roles/gkebackup.backupAdmin": "backup plans; to restore is for people",
     "roles/iam.serviceAccountAdmin": "the identities of nodes and Airflows, and which pods act as them",
     "roles/iam.serviceAccountUser": "node pools that run as the nodes' identity",
+    "roles/monitoring.dashboardEditor": "dashboards, where Google collects the metrics",
 }
 PROJECT_IAM_ROLE: Final = "roles/resourcemanager.projectIamAdmin"
 _GRANTABLE_ROLES: Final = (
@@ -38,6 +39,7 @@ PREVIEWER_ROLES: Final = {
     "roles/container.viewer": "the cluster and the objects in it, but no Kubernetes Secret",
     "roles/dns.reader": "records",
     "roles/gkebackup.viewer": "backup plans",
+    "roles/monitoring.dashboardViewer": "dashboards",
     "roles/secretmanager.viewer": "that secrets exist, not what they say",
 }
 

@@ -1,8 +1,8 @@
 """What Airflow says of itself."""
 
+from components.metrics.dashboards.panels import CHOSEN as A
 from components.metrics.dashboards.panels import Dashboard, Panel, Query
 
-A = 'airflow=~"$airflow"'
 BEATS = (
     ("scheduler", "airflow_scheduler_heartbeat"),
     ("dag-processor", "airflow_dag_processor_heartbeat"),

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 SOURCE = "prometheus"
 """The data source's uid (components/metrics/grafana.py)."""
+CHOSEN = 'airflow=~"$airflow"'
+"""Within a query: whichever Airflows the reader chose."""
 COLUMNS = 24
 HEIGHT = 8
 Unit = Literal["none", "short", "s", "percentunit", "bytes", "cores", "ops", "reqps", "Bps", "percent"]

@@ -1,8 +1,7 @@
 """What Airflows stand on: database, resources, logs, the way in."""
 
+from components.metrics.dashboards.panels import CHOSEN as A
 from components.metrics.dashboards.panels import Dashboard, Panel, Query
-
-A = 'airflow=~"$airflow"'
 
 DATABASE = Dashboard(
     "airflow-database",
