@@ -20,6 +20,8 @@ CONTAINER_METRICS = (
     "container_spec_memory_limit_bytes",
     "container_oom_events_total",
 )
+UNASKED = "erlang_.+"
+"""Names of metrics that nobody asks for: a RabbitMQ has hundreds of them, and more for each core of its node."""
 VOLUME_METRICS = ("kubelet_volume_stats_available_bytes", "kubelet_volume_stats_capacity_bytes")
 """Of the hundreds that a kubelet has, those that a dashboard or an alert asks for."""
 TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 (a path)
@@ -70,7 +72,7 @@ def _pods(args: MetricsArgs, namespaces: list[str]) -> dict[str, Any]:
         ],
         # kube-state-metrics says of which namespace it speaks.
         "honor_labels": True,
-        "metric_relabel_configs": [_OF_AIRFLOW],
+        "metric_relabel_configs": [{"source_labels": ["__name__"], "regex": UNASKED, "action": "drop"}, _OF_AIRFLOW],
     }
 
 

@@ -16,7 +16,7 @@ from components.metrics.access import state_policy
 from components.metrics.alertmanager import alertmanager_yml
 from components.metrics.alerts import rules
 from components.metrics.args import NAMESPACE, Receiver, WatchArgs
-from components.metrics.discovery import AIRFLOW_NAMESPACE
+from components.metrics.discovery import AIRFLOW_NAMESPACE, UNASKED
 from components.metrics.server import Server
 from components.metrics.state import run_state
 from components.network import GOOGLES_COLLECTORS, deny_by_default
@@ -99,9 +99,11 @@ def pod_monitoring(namespace: str, args: WatchArgs) -> dict[str, Any]:
     from_pod = [{"from": "app.kubernetes.io/component", "to": "component"}]
     if namespace.startswith("airflow-"):
         from_pod.append({"from": "app.kubernetes.io/instance", "to": "airflow"})
+    dropped = [{"sourceLabels": ["__name__"], "regex": UNASKED, "action": "drop"}]
+    asked = {"interval": f"{args.interval_seconds}s", "metricRelabeling": dropped}
     return {
         "selector": {},
-        "endpoints": [{"port": port, "interval": f"{args.interval_seconds}s"} for port in METRICS_PORTS],
+        "endpoints": [{"port": port, **asked} for port in METRICS_PORTS],
         "targetLabels": {"metadata": ["pod", "container"], "fromPod": from_pod},
         "limits": {"samples": args.series_limit},
     }

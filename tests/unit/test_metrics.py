@@ -101,6 +101,8 @@ def test_prometheus_asks_pods_that_say_so_in_the_namespaces_that_it_may_look_int
     (found,) = jobs["pods"]["kubernetes_sd_configs"]
     assert found == {"role": "pod", "namespaces": {"names": sorted(MEASURED)}}
     assert jobs["pods"]["sample_limit"] == 20_000
+    dropped, _ = jobs["pods"]["metric_relabel_configs"]
+    assert dropped == {"source_labels": ["__name__"], "regex": "erlang_.+", "action": "drop"}
     template = watched.one("Deployment", "main-statsd").inputs["spec"]["template"]
     assert template["metadata"]["annotations"]["prometheus.io/scrape"] == "true"
 

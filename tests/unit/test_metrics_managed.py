@@ -46,6 +46,8 @@ def test_google_asks_every_port_that_shows_metrics_in_every_namespace_that_is_me
         assert one.inputs["metadata"]["name"] == "pods"
         assert [end["port"] for end in one.inputs["spec"]["endpoints"]] == list(METRICS_PORTS)
         assert {end["interval"] for end in one.inputs["spec"]["endpoints"]} == {"30s"}
+        for end in one.inputs["spec"]["endpoints"]:
+            assert end["metricRelabeling"] == [{"sourceLabels": ["__name__"], "regex": "erlang_.+", "action": "drop"}]
         assert one.inputs["spec"]["limits"] == {"samples": 20_000}
 
 
