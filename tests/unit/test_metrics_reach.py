@@ -18,7 +18,7 @@ KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 def everything(tree: Tree) -> None:
     """All parts that have metrics, brokers aside."""
     tree["airflows"][0]["pooler"] = {"enabled": True}
-    tree["logs"] = {"url": "https://logs.example.com:9200", "components": True}
+    tree["logs"] = {"kind": "given", "url": "https://logs.example.com:9200", "components": True}
     tree["logsPassword"] = "hush"
 
 
@@ -28,6 +28,12 @@ def with_broker(kind: str) -> Callable[[Tree], None]:
         tree["airflows"][0] |= {"executor": "CeleryExecutor", "celery": {"broker": {"kind": kind}}}
 
     return change
+
+
+def with_log_store(tree: Tree) -> None:
+    """An Elasticsearch of the environment's own."""
+    tree["airflows"][0]["taskLogs"] = {"kind": "elasticsearch"}
+    tree["logs"] = {"kind": "own"}
 
 
 def measured(recording: Recording) -> Iterator[tuple[str, Pod, int]]:
@@ -48,6 +54,7 @@ def measured(recording: Recording) -> Iterator[tuple[str, Pod, int]]:
 STACKS: list[tuple[str, Callable[[Tree], None], set[str]]] = [
     ("local", with_broker("redis"), {"main-redis exporter", "main-pgbouncer exporter", "logs-fluentd fluentd"}),
     ("local", with_broker("rabbitmq"), {"main-rabbitmq rabbitmq", "main-statsd statsd"}),
+    ("local", with_log_store, {"log-store-exporter exporter", "logs-fluentd fluentd"}),
     # By git-sync, to Cloud SQL, with dev stacks' databases made on it.
     ("dev", everything, {"main-dag-processor git-sync", "database-desk-desk cloud-sql-proxy"}),
     ("prod", everything, {"main-pgbouncer cloud-sql-proxy", "metrics-grafana grafana"}),
