@@ -76,6 +76,8 @@ def run_exporter(
                 args=[
                     f"--es.uri={URL}",
                     f"--es.ca={_FOLDER}/{AUTHORITY_FILE}",
+                    # Of every node; without it, of the one that answers.
+                    "--es.all",
                     "--es.timeout=8s",
                     f"--web.listen-address=:{PORT}",
                 ],
