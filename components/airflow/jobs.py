@@ -14,7 +14,7 @@ from pulumi_kubernetes.core.v1 import EnvVarArgsDict
 from components.airflow.configuration import FILES_FOLDER, script
 from components.airflow.pods import Blueprint
 from components.airflow.secrets import ADMIN_SECRET
-from components.airflow.sign_in import CLIENTS_FILE, CLIENTS_FOLDER, SignInParts
+from components.airflow.sign_in import CLIENTS_FOLDER, SignInParts
 from components.workload import RETRY_FAILED, Container, Mount, Pod, checksum, metadata, pod_template, secret_volume
 
 ADMIN_FOLDER = "/run/secrets/admin"
@@ -36,7 +36,7 @@ class Jobs:
     def create_admin(self, depends_on: Sequence[pulumi.Resource], sign_in: SignInParts) -> kubernetes.batch.v1.Job:
         """Makes the administrator and the API clients, or sets rotated passwords."""
         args = self.blueprint.args
-        clients = [f"{FILES_FOLDER}/{CLIENTS_FILE}", CLIENTS_FOLDER]
+        clients = [sign_in.client_roles, CLIENTS_FOLDER]
         return self.run(
             "create-admin",
             ["python", f"{FILES_FOLDER}/create_admin.py", ADMIN_FOLDER, args.admin_email, *clients],
@@ -46,7 +46,7 @@ class Jobs:
                 args.admin_user,
                 script("create_admin.py"),
                 self.blueprint.secrets.admin_checksum,
-                *sign_in.client_contents,
+                *sign_in.client_checksums,
             ],
         )
 

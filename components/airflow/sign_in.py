@@ -20,7 +20,6 @@ FOLDER: Final = "/run/secrets/sign-in"
 FILE: Final = "sign_in.json"
 CLIENTS_SECRET: Final = "api-clients"  # noqa: S105 (a name)
 CLIENTS_FOLDER: Final = "/run/secrets/api-clients"
-CLIENTS_FILE: Final = "api_clients.json"
 
 
 @dataclass(frozen=True)
@@ -69,15 +68,16 @@ class SignInParts:
 
     mounts: tuple[Mount, ...] = ()
     checksums: Mapping[str, pulumi.Output[str]] = field(default_factory=dict)
+    client_roles: str = "{}"
+    """JSON: roles by user. Who is no longer in it is locked out."""
     client_mounts: tuple[Mount, ...] = ()
-    client_contents: tuple[pulumi.Input[str], ...] = ()
+    client_checksums: tuple[pulumi.Output[str], ...] = ()
     resources: tuple[pulumi.Resource, ...] = ()
 
 
 def sign_in_files(asked: SignIn, administrator: str) -> dict[str, str]:
     """What all pods of the Airflow see of it; no secret. The user ``administrator`` comes in by password only."""
-    # Also an empty one: clients that are no longer in it are locked out.
-    files = {CLIENTS_FILE: _listed(asked)}
+    files: dict[str, str] = {}
     if asked.provider:
         provider = asked.provider
         files[FILE] = json.dumps(
@@ -123,9 +123,8 @@ def make_sign_in(
         )
         mounts = (Mount(secret_volume("sign-in", SECRET), FOLDER),)
         checksums["sign-in"] = checksum(checksum_key, secret)
-    listed = _listed(asked)
     if not asked.clients:
-        return SignInParts(mounts, checksums, client_contents=(listed,), resources=tuple(made))
+        return SignInParts(mounts, checksums, resources=tuple(made))
     passwords = {
         client.user: random.RandomPassword(
             f"{name}-{client.user}-password",
@@ -153,11 +152,8 @@ def make_sign_in(
     return SignInParts(
         mounts,
         checksums,
+        json.dumps({client.user: client.role for client in asked.clients}),
         (Mount(secret_volume("api-clients", CLIENTS_SECRET), CLIENTS_FOLDER),),
-        (listed, checksum(checksum_key, *passwords.values())),
+        (checksum(checksum_key, *passwords.values()),),
         tuple(made),
     )
-
-
-def _listed(asked: SignIn) -> str:
-    return json.dumps({client.user: client.role for client in asked.clients}, indent=1)

@@ -3,7 +3,7 @@
 Airflow's own command wants the password as an argument, where any process listing shows it; this reads files.
 
 Usage: create_admin.py FOLDER EMAIL CLIENTS CLIENTS_FOLDER    (FOLDER holds the files `username` and `password`; CLIENTS
-is a file with the role of each client by its user name; CLIENTS_FOLDER holds a file with the password of each)
+is JSON, the role of each client by its user name; CLIENTS_FOLDER holds a file with the password of each)
 """
 
 import json
@@ -15,10 +15,9 @@ from airflow.utils.providers_configuration_loader import providers_configuration
 
 
 @providers_configuration_loaded
-def main(folder: Path, email: str, clients: Path, passwords: Path) -> None:
+def main(folder: Path, email: str, roles: dict[str, str], passwords: Path) -> None:
     username = (folder / "username").read_text(encoding="utf-8")
     password = (folder / "password").read_text(encoding="utf-8")
-    roles = json.loads(clients.read_text(encoding="utf-8"))
     with get_application_builder() as builder:
         manager = builder.sm
         ensure(manager, username, "Administrator", email, "Admin", password, keep_roles=True)
@@ -59,4 +58,4 @@ def ensure(manager, username, surname, email, role_name, password, *, keep_roles
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), Path(sys.argv[4]))
+    main(Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3]), Path(sys.argv[4]))
