@@ -36,7 +36,7 @@ from infra.google_cloud import GoogleCloud, Home
 from infra.ingress import lead_by_base, lead_to_airflows, way_in_of
 from infra.instances import AdministeredInstance
 from infra.logs import logs_of, stored_logs, with_login
-from infra.metrics import Surroundings, statsd_of, watch
+from infra.metrics import statsd_of, watch
 from infra.network import airflow_network, cluster_network
 from infra.operations import operation_args
 from infra.previews import preview_access
@@ -59,6 +59,7 @@ from infra.settings.ingress_addresses import address_of, base_url
 from infra.settings.sizes import capacity, connection_budgets
 from infra.sign_in import sign_in_of
 from infra.sizing import sizing_of
+from infra.surroundings import Surroundings
 
 DAGS_IMAGE = "dags"
 

@@ -2,17 +2,17 @@
 
 import pulumi
 
-from components.ingress import Backend, Routes
+from components.ingress import Backend
 from components.ingress.gate import PORT, Gate, GateArgs, GateProvider
 from components.metrics import NAMESPACE, Metrics
 from components.metrics.args import ALERTMANAGER_PORT, PROMETHEUS_PORT
-from components.network import ClusterNetwork
 from components.versions import ImageSource
-from components.workload import Nodes, selector
+from components.workload import selector
 from infra.ingress import lead_beside
 from infra.settings import Settings
 from infra.settings.gate import GATED
 from infra.settings.ingress_addresses import beside
+from infra.surroundings import Surroundings
 
 IMAGE = "oauth2-proxy"
 _PORTS = {"alertmanager": ALERTMANAGER_PORT, "prometheus": PROMETHEUS_PORT}
@@ -26,12 +26,9 @@ def gate_images(settings: Settings) -> frozenset[str]:
 def lead_by_gate(
     settings: Settings,
     metrics: Metrics,
-    routes: Routes | None,
+    around: Surroundings,
     images: ImageSource,
     checksum_key: pulumi.Output[str],
-    network: ClusterNetwork | None,
-    nodes: Nodes | None,
-    priority: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
 ) -> None:
     """Leads people to Prometheus and Alertmanager, each by a gate of its own; nothing to do where none is asked for."""
@@ -64,10 +61,10 @@ def lead_by_gate(
                 checksum_key=checksum_key,
                 hours=asked.hours,
                 rotation=asked.rotation,
-                network=network,
-                nodes=nodes,
-                priority=priority,
+                network=around.network,
+                nodes=around.nodes,
+                priority=around.priority,
             ),
             pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(depends_on=[metrics])),
         )
-        lead_beside(routes, settings, name, Backend(metrics.namespace, f"{name}-gate", PORT, [gate]))
+        lead_beside(around.routes, settings, name, Backend(metrics.namespace, f"{name}-gate", PORT, [gate]))

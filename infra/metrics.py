@@ -1,13 +1,12 @@
 """From settings to what watches an environment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import pulumi
 
 from components.airflow import Airflow, DatabaseServer
-from components.airflow.args import SharedServer, Statsd
+from components.airflow.args import Statsd
 from components.database_administration import NAMESPACE as DATABASE
 from components.ingress import Backend, IngressController, Routes
 from components.ingress.configuration import NAMESPACE as INGRESS
@@ -16,14 +15,11 @@ from components.logs.store_args import NAMESPACE as LOG_STORE
 from components.metrics import NAMESPACE, ManagedMetrics, Metrics, MetricsArgs, Receiver, Retention, WatchArgs
 from components.metrics.alertmanager import SECRETS
 from components.metrics.args import GRAFANA_PORT
-from components.network import GOOGLES_COLLECTORS, ClusterNetwork, from_pods, server
+from components.network import GOOGLES_COLLECTORS, from_pods, server
 from components.versions import ImageSource
-from components.workload import Nodes
 from infra.dashboards import show_in_console
 from infra.gate import lead_by_gate
-from infra.google_cloud import GoogleCloud
 from infra.ingress import lead_beside
-from infra.logs import LogParts
 from infra.network import IN_CLUSTER_DATABASE
 from infra.settings import AirflowState, InClusterDatabase, Settings
 from infra.settings.ingress_addresses import beside
@@ -37,23 +33,11 @@ from infra.settings.metrics import (
     SlackRoute,
     WebhookRoute,
 )
+from infra.surroundings import Surroundings
 
 PAGERDUTY = "events.pagerduty.com"
 GRAFANA = "grafana"
 SLACK = "hooks.slack.com"
-
-
-@dataclass(frozen=True)
-class Surroundings:
-    """What is measured beside the Airflows where it is there, and where what measures may run and connect to."""
-
-    google: GoogleCloud | None
-    database: DatabaseServer | SharedServer
-    routes: Routes | None
-    logs: LogParts
-    network: ClusterNetwork | None
-    nodes: Nodes | None
-    priority: pulumi.Input[str]
 
 
 def statsd_of(settings: Settings, images: ImageSource) -> Statsd | None:
@@ -126,17 +110,7 @@ def watch(
     if metrics.grafana:
         backend = Backend(metrics.namespace, GRAFANA, GRAFANA_PORT, [metrics.grafana])
         lead_beside(around.routes, settings, GRAFANA, backend, websockets=True)
-    lead_by_gate(
-        settings,
-        metrics,
-        around.routes,
-        images,
-        checksum_key,
-        around.network,
-        around.nodes,
-        around.priority,
-        opts,
-    )
+    lead_by_gate(settings, metrics, around, images, checksum_key, opts)
 
 
 def _certificate(routes: Routes | None) -> pulumi.Output[int] | None:
