@@ -8,6 +8,7 @@ from kubernetes import client, config
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
+from components.ingress.labels import REACHED
 from ops.pod_exec import run_in_pod
 from ops.target import Target
 from testbed.progress import Failure
@@ -27,7 +28,7 @@ class ClusterView:
                 config_file=str(target.kubeconfig) if target.kubeconfig else None, context=target.context
             )
             self._core, self._batch = client.CoreV1Api(api), client.BatchV1Api(api)
-            self._apps = client.AppsV1Api(api)
+            self._apps, self._networking = client.AppsV1Api(api), client.NetworkingV1Api(api)
         except (ConfigException, OSError) as error:
             raise Failure(f"no way to the cluster: {self._where}: {error}\n{self._mend}") from None
 
@@ -93,6 +94,16 @@ class ClusterView:
             lambda: self._apps.list_deployment_for_all_namespaces(label_selector=OURS, _request_timeout=TIMEOUT_SECONDS)
         )
         return list(found.items)
+
+    def ingresses(self) -> list[Any]:
+        """Every Ingress object in a namespace that the way in looks at, whoever made it."""
+        selector = ",".join(f"{key}={value}" for key, value in REACHED.items())
+        namespaces = self._ask(
+            lambda: self._core.list_namespace(label_selector=selector, _request_timeout=TIMEOUT_SECONDS)
+        )
+        looked_at = {one.metadata.name for one in namespaces.items}
+        found = self._ask(lambda: self._networking.list_ingress_for_all_namespaces(_request_timeout=TIMEOUT_SECONDS))
+        return [one for one in found.items if one.metadata.namespace in looked_at]
 
     def cron_jobs(self) -> list[Any]:
         """Every CronJob of the platform."""

@@ -12,6 +12,7 @@ from ops.cron_state import CronState, cron_states, made_by, runs_of_cron_jobs
 from ops.logs import log_problems
 from ops.reach import enter
 from ops.repositories import repository_problems
+from ops.routes import route_problems
 from ops.target import Target
 from ops.way_in import way_in_problems
 
@@ -40,7 +41,8 @@ def status(chosen: Target) -> bool:
                 print(f"  Airflow {airflow.name}: {door.url}")
     if pods:
         wrong += [*repository_problems(chosen, view, pods), *airflow_problems(chosen, view)]
-        wrong += [*_stopped(chosen, view), *way_in_problems(chosen, view), *log_problems(chosen, view)]
+        wrong += [*_stopped(chosen, view), *way_in_problems(chosen, view), *route_problems(chosen, view)]
+        wrong += log_problems(chosen, view)
         wrong += firing_alerts(chosen)
     else:
         wrong.append(f"nothing of the platform runs here. Mend: `make up STACK={chosen.name}`")

@@ -8,7 +8,7 @@ from cryptography import x509
 from components.ingress.certificates import ISSUED_SECRET, SECRET
 from components.ingress.configuration import NAMESPACE
 from infra.settings import Settings
-from infra.settings.certificates import hosts_not_in
+from infra.settings.certificates import hosts_not_in, is_key_of
 from infra.settings.ingress import CertManagerTls, GivenTls, SecretTls, Tls
 from infra.settings.ingress_addresses import addresses, way_in
 from infra.settings.sign_in import GOOGLE_ISSUER, GoogleSignIn, OidcSignIn
@@ -41,19 +41,33 @@ def _certificate_problems(settings: Settings, view: ClusterView) -> Iterator[str
     name, mend = _kept(ingress.tls)
     where = f"Secret {NAMESPACE}/{name}"
     try:
-        leaf = x509.load_pem_x509_certificates(view.secret(NAMESPACE, name)["tls.crt"].encode())[0]
+        kept = view.secret(NAMESPACE, name)
+        leaf = x509.load_pem_x509_certificates(kept["tls.crt"].encode())[0]
     except Failure as failure:
         yield f"{where}: {failure}. It holds the certificate. Mend: {mend}"
         return
     except (KeyError, ValueError):
         yield f"{where}: holds no certificate, and the way in does not start without one. Mend: {mend}"
         return
-    ends, now = leaf.not_valid_after_utc, datetime.now(UTC)
-    if ends <= now + min(SOON, (ends - leaf.not_valid_before_utc) / 4):
+    yield from (f"{where}: {problem}. Mend: {mend}" for problem in _key_problems(leaf, kept.get("tls.key", "")))
+    begins, ends, now = leaf.not_valid_before_utc, leaf.not_valid_after_utc, datetime.now(UTC)
+    if begins > now:
+        yield f"{where}: is not valid before {begins:%Y-%m-%d}. Mend: {mend} (docs/ingress.md, Certificates)"
+    if ends <= now + min(SOON, (ends - begins) / 4):
         said = "has expired" if ends <= now else "expires"
         yield f"{where}: {said} on {ends:%Y-%m-%d}. Mend: {mend} (docs/ingress.md, Certificates)"
     for host, what in hosts_not_in(leaf, {one.host: what for what, one in addresses(settings).items()}).items():
         yield f"{where}: is not for {host} ({what}). Mend: get one that is, or change the host"
+
+
+def _key_problems(leaf: x509.Certificate, key: str) -> Iterator[str]:
+    try:
+        if is_key_of(leaf, key):
+            return
+        said = "is not the key of its tls.crt"
+    except ValueError as error:
+        said = str(error)
+    yield f"its tls.key {said}: a controller that runs goes on with what it had, and none starts"
 
 
 def _kept(tls: Tls | None) -> tuple[str, str]:

@@ -7,6 +7,7 @@ https://docs.nginx.com/nginx-ingress-controller/configuration/ingress-resources/
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 import pulumi
 import pulumi_kubernetes as kubernetes
@@ -16,6 +17,7 @@ from components.ingress.configuration import CLASS
 from components.ingress.controller import IngressController
 from components.workload import metadata
 
+MERGEABLE: Final = "nginx.org/mergeable-ingress-type"
 LOGIN_BURST = 20
 
 
@@ -95,7 +97,7 @@ class Routes:
                     host,
                     self.controller.namespace,
                     # Nothing waits for it to be served: it is not before its first minion is there.
-                    annotations={"nginx.org/mergeable-ingress-type": "master", "pulumi.com/skipAwait": "true"},
+                    annotations={MERGEABLE: "master", "pulumi.com/skipAwait": "true"},
                 ),
                 spec={
                     "ingress_class_name": self.controller.ready,
@@ -120,9 +122,7 @@ class Routes:
         }
         kubernetes.networking.v1.Ingress(
             f"route-{name}",
-            metadata=metadata(
-                name, backend.namespace, annotations={"nginx.org/mergeable-ingress-type": "minion", **annotations}
-            ),
+            metadata=metadata(name, backend.namespace, annotations={MERGEABLE: "minion", **annotations}),
             spec={
                 "ingress_class_name": self.controller.ready,
                 "rules": [{"host": host, "http": {"paths": [{**path, "backend": service} for path in paths]}}],

@@ -17,6 +17,9 @@ from infra.settings.sign_in import ApiClient, PasswordSignIn, SignIn
 from infra.settings.sizes import PoolerSettings, Replicas, Resources, Size
 from infra.settings.tasks import Backfill, TaskShape
 
+BaseUrl = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/:]+(:[0-9]{1,5})?(/[^\s]*[^/\s])?$")]
+"""Scheme, host, a port, a path; no slash at the end."""
+
 
 class AirflowState(StrEnum):
     """Whether an Airflow runs. It leaves in two steps: retired, then removed from the stack file."""
@@ -139,7 +142,7 @@ class AirflowSettings(OperationSettings):
     replicas: Replicas = Replicas()
     resources: Resources = Resources()
     pooler: PoolerSettings = PoolerSettings()
-    base_url: Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+(/[^\s]*[^/\s])?$")] | None = None
+    base_url: BaseUrl | None = None
     """The address that people use, without a slash at the end. None: links are relative to the address used."""
     task_pool: DnsLabel | None = None
     """The pool of nodes that tasks run on, of those in ``cluster.taskPools``. None: the first one."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 WHERE = "ingress.tls.certificate"
@@ -37,14 +38,26 @@ def hosts_not_in(leaf: x509.Certificate, hosts: Mapping[str, str]) -> dict[str, 
     return {host: what for host, what in hosts.items() if not any(_covers(name, host) for name in names)}
 
 
-def _key_problems(leaf: x509.Certificate, key: str) -> Iterator[str]:
+def is_key_of(leaf: x509.Certificate, key: str) -> bool:
+    """Whether ``key`` (PEM) is the one that the certificate was made for.
+
+    Raises ValueError, whose text shows nothing of it, where it is no key or needs a passphrase.
+    """
     try:
         private = serialization.load_pem_private_key(key.encode(), password=None)
-    except (ValueError, TypeError):
-        yield "ingressKey: is no private key in PEM without a passphrase. Set the whole key file"
-        return
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise ValueError("is no private key in PEM without a passphrase") from None
     form = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    if private.public_key().public_bytes(*form) != leaf.public_key().public_bytes(*form):
+    return private.public_key().public_bytes(*form) == leaf.public_key().public_bytes(*form)
+
+
+def _key_problems(leaf: x509.Certificate, key: str) -> Iterator[str]:
+    try:
+        fits = is_key_of(leaf, key)
+    except ValueError as error:
+        yield f"ingressKey: {error}. Set the whole key file"
+        return
+    if not fits:
         yield f"ingressKey: is not the key of {WHERE}. Set the key that the certificate was made for"
 
 

@@ -1,41 +1,22 @@
-"""The way in: what is registered for it, where it leads, and which settings are refused."""
+"""The way in: what is registered for it, and where it leads."""
 
-import datetime
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
-from infra.settings import SettingsError
 from infra.settings.ingress_addresses import address_of, beside
+from tests.certificates import GOOD
 from tests.unit.policy_world import Pod, World
 from tests.unit.recorder import Recording
 from tests.unit.stack_files import Tree, changed, deployed, settings, stack_config
 from tests.unit.test_environment import airflow_cfg
-
-NOW = datetime.datetime.now(datetime.UTC)
+from tests.unit.way_in import given, two_teams, way_in
 
 
 @pytest.fixture(scope="module")
 def local() -> Recording:
     return deployed()
-
-
-def way_in(**what: object) -> Callable[[Tree], object]:
-    return lambda tree: tree["ingress"].update(what)
-
-
-def two_teams(**what: object) -> Callable[[Tree], object]:
-    def change(tree: Tree) -> None:
-        tree["airflows"].append({**tree["airflows"][0], "name": "team-b"})
-        tree["ingress"].update(what)
-
-    return change
 
 
 def routes(recording: Recording) -> dict[str, dict[str, str]]:
@@ -243,42 +224,6 @@ def test_an_airflow_with_an_address_of_its_own_is_found_there() -> None:
     assert "etl.example.com" in request["dnsNames"]
 
 
-def certificate(
-    *hosts: str, days: int = 30, since: int = 60, key: ec.EllipticCurvePrivateKey | None = None
-) -> tuple[str, str]:
-    """A certificate for ``hosts`` that began ``since`` days ago and ends in ``days``, and its key, both in PEM."""
-    own = key or ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(own.public_key())
-        .serial_number(1)
-        .not_valid_before(NOW - datetime.timedelta(days=since))
-        .not_valid_after(NOW + datetime.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(host) for host in hosts]), critical=False)
-        .sign(own, hashes.SHA256())
-    )
-    private = own.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return made.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
-
-
-GOOD = certificate("airflow.localhost", "*.airflow.localhost")
-EXPIRED = certificate("*.airflow.localhost", days=-1)
-ELSEWHERE = certificate("*.example.com")
-
-
-def given(pair: tuple[str, str], key: str | None = None) -> Callable[[Tree], object]:
-    def change(tree: Tree) -> None:
-        tree["ingress"]["tls"] = {"kind": "given", "certificate": pair[0]}
-        tree["ingressKey"] = key or pair[1]
-
-    return change
-
-
 def test_a_certificate_of_ones_own_is_what_is_served(local: Recording) -> None:
     recorded = deployed(change=given(GOOD))
     secret = recorded.one("Secret", "ingress-tls")
@@ -310,53 +255,3 @@ def test_an_issuer_may_be_one_of_the_controllers_namespace() -> None:
     tls = {"kind": "cert-manager", "issuer": "own", "issuerKind": "Issuer"}
     asked = deployed(change=way_in(tls=tls)).one("Certificate", "ingress-issued-certificate").inputs
     assert asked["spec"]["issuerRef"]["kind"] == "Issuer"
-
-
-MISTAKES: list[tuple[Callable[[Tree], object], str]] = [
-    (given(EXPIRED), "ingress.tls.certificate: has expired on"),
-    (given(ELSEWHERE), "is for *.example.com, not for main.airflow.localhost (airflows.main)"),
-    (given(GOOD, EXPIRED[1]), "ingressKey: is not the key of ingress.tls.certificate"),
-    (given(GOOD, "nonsense"), "ingressKey: is no private key in PEM"),
-    (given(("-----BEGIN CERTIFICATE-----\nx", GOOD[1])), "ingress.tls.certificate: is no certificate in PEM"),
-    (way_in(tls={"kind": "given", "certificate": GOOD[0]}), "ingressKey: the certificate of ingress.tls has no key"),
-    (lambda t: t.update(ingressKey="x"), "ingressKey: is for a certificate of kind 'given'"),
-    (way_in(tls={"kind": "cert-manager", "issuer": "Let's Encrypt"}), "ingress.tls.issuer"),
-    (two_teams(exposure="public"), "ingress.exposure: 'public' is a load balancer of Google's"),
-    (way_in(dns={"zone": "z"}), "ingress.dns: is a zone of Cloud DNS"),
-    (way_in(sourceRanges=["10.0.0.0/8"]), "ingress.sourceRanges: a load balancer keeps them"),
-    (way_in(port=444), "ingress.port: the controller takes 443, or 1024 and above, not 444"),
-    (way_in(httpPort=8443), "ingress.httpPort: 8443 is the port for https already"),
-    (way_in(replicas=3, mostReplicas=2), "ingress.mostReplicas: 2 is less than replicas, 3"),
-    (lambda t: t["airflows"][0].update(name="grafana"), "is kept for the grafana"),
-    (
-        lambda t: t["airflows"][0].update(baseUrl="http://main.airflow.localhost:8443"),
-        "airflows.main.baseUrl: people come by https only",
-    ),
-    (
-        lambda t: t["airflows"][0].update(baseUrl="https://main.airflow.localhost"),
-        "airflows.main.baseUrl: people come to port 8443",
-    ),
-    (
-        lambda t: t["airflows"][0].update(baseUrl="https://main.airflow.localhost:8443/"),
-        "airflows.main.baseUrl: \"https://main.airflow.localhost:8443/\" does not have the form",
-    ),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("change", "expected"), MISTAKES)
-def test_a_mistake_is_named_by_its_key_with_the_mend(change: Callable[[Tree], object], expected: str) -> None:
-    with pytest.raises(SettingsError) as refused:
-        settings(changed(stack_config("local"), change))
-    assert expected in str(refused.value)
-    assert "BEGIN" not in str(refused.value)
-
-
-@pytest.mark.parametrize("path", ["", "/etl"])
-def test_no_two_airflows_have_one_address_within_another(path: str) -> None:
-    def change(tree: Tree) -> None:
-        tree["airflows"][0]["baseUrl"] = f"https://etl.example.com:8443{path}"
-        tree["airflows"].append({**tree["airflows"][0], "name": "team-b"})
-        tree["airflows"][1]["baseUrl"] = "https://etl.example.com:8443/etl"
-
-    with pytest.raises(SettingsError, match="one of them would never be reached"):
-        settings(changed(stack_config("local"), change))

@@ -11,9 +11,10 @@ from ops.cluster_view import ClusterView
 from ops.target import Target
 from ops.way_in import way_in_problems
 from testbed.progress import Failure
+from tests.certificates import ELSEWHERE, EXPIRED, GOOD, certificate
 from tests.unit.stack_files import Tree, changed, settings, stack_config
-from tests.unit.test_ingress import ELSEWHERE, EXPIRED, GOOD, certificate, way_in
 from tests.unit.test_sign_in import OIDC, signs_in
+from tests.unit.way_in import way_in
 
 Kept = dict[str, dict[str, str]]
 
@@ -69,6 +70,12 @@ def test_without_a_way_in_nothing_is_asked() -> None:
         ({}, r"Secret ingress/tls: the cluster refused: 404 Not Found\. It holds the certificate\. Mend: "),
         ({"tls": {}}, r"Secret ingress/tls: holds no certificate, and the way in does not start without one"),
         (one(("no certificate", "")), r"Secret ingress/tls: holds no certificate"),
+        (
+            one((GOOD[0], ELSEWHERE[1])),
+            r"Secret ingress/tls: its tls\.key is not the key of its tls\.crt: .*none starts\. ",
+        ),
+        (one((GOOD[0], "")), r"Secret ingress/tls: its tls\.key is no private key in PEM without a passphrase: "),
+        (one(certificate("*.airflow.localhost", since=-1)), r"Secret ingress/tls: is not valid before \d{4}-"),
     ],
 )
 def test_what_is_wrong_with_it_is_said_with_the_mend(kept: Kept, expected: str) -> None:
