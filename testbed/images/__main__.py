@@ -66,7 +66,7 @@ def build_one(progress: Progress, name: str) -> Image:
         raise Failure(f"there is no image {name}. Mend: choose from {', '.join(NAMES)}.")
     if name == NAME:
         return dags_image(progress, REPO, dags_version(REPO))
-    return image(progress, RECIPES[name])
+    return image(progress, recipe_of(name) or RECIPES[name])
 
 
 def lock_all(progress: Progress, names: Sequence[str], repo: Path = REPO) -> None:

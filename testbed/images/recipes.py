@@ -44,7 +44,9 @@ class Recipe:
     ``hooks`` run while Debian's part is made (see :func:`rootfs`). Where ``<name>/requirements.lock`` exists, the build
     finds its wheels, the lock and ``uv`` in ``/build``. Where there is a ``pom.xml``, what is made of it (see
     :func:`jars`) lies beside the Containerfile as ``jars``. So does a ``program`` of this machine, as ``program``;
-    where it is a folder, the build argument PROGRAM_HOME says where that was.
+    where it is a folder, the build argument PROGRAM_HOME says where that was. Without packages there is nothing of
+    Debian in it. ``real`` is what is made in its place where this machine has that one's program: then this one is a
+    stand-in.
     """
 
     name: str
@@ -52,6 +54,12 @@ class Recipe:
     hooks: tuple[str, ...] = ()
     arguments: Mapping[str, str] = field(default_factory=dict)
     program: Program | None = None
+    real: "Recipe | None" = None
+
+    @property
+    def there(self) -> bool:
+        """Whether this machine has what it is made from."""
+        return self.program is None or self.program.there
 
     @property
     def folder(self) -> Path:
@@ -102,7 +110,11 @@ REDIS = Recipe("redis", ("redis-server", "redis-tools"), hooks=_as_user_999("red
 RABBITMQ = Recipe("rabbitmq", ("rabbitmq-server",), hooks=_as_user_999("rabbitmq", "/var/lib/rabbitmq"))
 PGBOUNCER = Recipe("pgbouncer", ("pgbouncer", "python3"))
 GIT_SYNC = Recipe("git-sync", ("ca-certificates", "git", "openssh-client"), program=Program("git-sync"))
-NGINX_INGRESS = Recipe("nginx-ingress", ("nginx", "python3"))
+NGINX_INGRESS = Recipe(
+    "nginx-ingress",
+    ("nginx", "python3"),
+    real=Recipe("nginx-ingress-vendor", (), program=Program("nginx-ingress", folders_up=1)),
+)
 ALERTMANAGER = Recipe("alertmanager", ("prometheus-alertmanager",))
 ELASTICSEARCH = Recipe(
     "elasticsearch",
@@ -134,7 +146,9 @@ def recipe_of(image_name: str) -> Recipe | None:
     None where it can't: there is no recipe, or the program that the recipe needs is not on PATH.
     """
     recipe = RECIPES.get(image_name)
-    return recipe if recipe and (recipe.program is None or recipe.program.there) else None
+    if recipe and recipe.real and recipe.real.there:
+        return recipe.real
+    return recipe if recipe and recipe.there else None
 
 
 def image(progress: Progress, recipe: Recipe) -> Image:
@@ -154,7 +168,7 @@ def image(progress: Progress, recipe: Recipe) -> Image:
 
     def build(folder: Path) -> None:
         made_of_jars = jars(progress, recipe.folder) if has_jars(recipe.folder) else None
-        debian = rootfs(progress, recipe.name, recipe.packages, recipe.hooks)
+        debian = rootfs(progress, recipe.name, recipe.packages, recipe.hooks) if recipe.packages else None
         volumes = []
         if recipe.lock:
             wheels_folder = wheels(progress, recipe.lock)
@@ -168,7 +182,8 @@ def image(progress: Progress, recipe: Recipe) -> Image:
             for file in recipe.folder.iterdir():
                 if file.is_file():
                     shutil.copy(file, context)
-            (context / "rootfs.tar").hardlink_to(debian)
+            if debian:
+                (context / "rootfs.tar").hardlink_to(debian)
             arguments = dict(recipe.arguments)
             if recipe.program:
                 recipe.program.copy_into(context)

@@ -60,7 +60,7 @@ def test_the_dag_image_defaults_to_the_official_base_of_the_same_airflow() -> No
 
 
 def test_every_recipe_has_a_containerfile_that_ends_as_a_user_other_than_root() -> None:
-    for recipe in RECIPES.values():
+    for recipe in [*RECIPES.values(), *(recipe.real for recipe in RECIPES.values() if recipe.real)]:
         users = re.findall(r"^USER (\S+)", (recipe.folder / "Containerfile").read_text(), re.MULTILINE)
         assert users, recipe.name
         assert users[-1].split(":")[0] not in ("0", "root")
@@ -134,6 +134,21 @@ def test_an_image_of_a_program_is_made_only_where_the_program_is_on_path(
     assert "Mend:" in str(refused.value)
     put_on_path(tmp_path, "git-sync", "#!/bin/sh\n")
     assert recipe_of("git-sync") is GIT_SYNC
+
+
+def test_a_stand_in_gives_way_to_the_real_thing_where_that_is_on_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "path"))
+    stand_in = RECIPES["nginx-ingress"]
+    assert recipe_of("nginx-ingress") is stand_in
+    program = put_on_path(tmp_path / "vendor", "nginx-ingress", "#!/bin/sh\n")
+    (tmp_path / "vendor/nginx.tmpl").write_text("its templates are beside it")
+    (tmp_path / "path").mkdir()
+    (tmp_path / "path/nginx-ingress").symlink_to(program)
+    real = recipe_of("nginx-ingress")
+    assert real is stand_in.real
+    assert real.program.path == tmp_path / "vendor"
 
 
 def test_another_program_is_another_image(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

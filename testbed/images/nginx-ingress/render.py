@@ -207,6 +207,7 @@ server {{ listen unix:{LIB}/nginx-status.sock; access_log off; location /stub_st
 
 
 def _head(config: Mapping[str, str]) -> str:
+    # What no location answers is looked for where the vendor's NGINX would: there is nothing, and Debian has a page.
     escape = config.get("log-format-escaping", "default")
     form = config.get("log-format", "$remote_addr $request $status").replace("'", "\\'")
     return f"""worker_processes auto;
@@ -217,6 +218,7 @@ error_log stderr notice;
 events {{ worker_connections 1024; }}
 http {{
 include /etc/nginx/mime.types;
+root /etc/nginx/html;
 default_type application/octet-stream;
 log_format main escape={escape} '{form}';
 access_log /dev/stdout main;
