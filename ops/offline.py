@@ -31,7 +31,14 @@ from testbed.progress import Failure, Progress
 PASSPHRASE: Final = "what is made here exists nowhere else"  # noqa: S105 (it protects nothing)
 ENCRYPTED: Final = "(encrypted)"
 """Stands for a value that is secret: infra/settings/base.py knows it."""
-SECRET_KEYS: Final = ("secrets", "alertSecrets", "databaseAdministratorPassword", "gateSecret", "ingressKey")
+SECRET_KEYS: Final = (
+    "secrets",
+    "alertSecrets",
+    "databaseAdministratorPassword",
+    "gateSecret",
+    "ingressKey",
+    "logsPassword",
+)
 """Settings that are secret even where they stand in clear, as an ephemeral stack may have them."""
 Tree = dict[str, Any]
 Observer = Callable[[events.EngineEvent], None]

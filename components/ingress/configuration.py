@@ -14,6 +14,8 @@ from components.ingress.labels import REACHED
 
 NAMESPACE: Final = "ingress"
 NAME: Final = "nginx-ingress"
+CONTROLLER: Final = "controller"
+"""The container whose lines are the access log."""
 CLASS: Final = "airflow-platform"
 """The IngressClass: its own, so that another controller in the cluster leaves these objects alone."""
 CONFIG: Final = "nginx-config"

@@ -16,6 +16,7 @@ from components.ingress.certificates import make_certificate
 from components.ingress.configuration import (
     CLASS,
     CONFIG,
+    CONTROLLER,
     METRICS_PORT,
     NAME,
     NAMESPACE,
@@ -139,7 +140,7 @@ def _pod(name: str, args: IngressArgs, account: pulumi.Output[str], certificate:
         ],
         containers=[
             Container(
-                name="controller",
+                name=CONTROLLER,
                 image=args.image,
                 args=arguments(args, certificate),
                 resources=Resources(cpu="50m", memory="128Mi", cpu_limit="2", memory_limit="512Mi"),

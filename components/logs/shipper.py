@@ -13,6 +13,8 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi_kubernetes.core.v1 import EnvVarArgsDict, ProbeArgsDict
 
+from components.ingress.configuration import CONTROLLER
+from components.ingress.configuration import NAMESPACE as INGRESS
 from components.ingress.labels import METRICS_READERS
 from components.network import DNS, GOOGLES_COLLECTORS, ClusterNetwork, deny_by_default, policy, ports, server
 from components.versions import version_label
@@ -77,6 +79,12 @@ def configuration(components: bool, own_authority: bool = False) -> Mapping[str,
     sources = {name: name for name in ("fluent.conf", "store.conf", "buffer.conf")}
     sources |= {"components.conf": chosen, "authority.conf": known}
     return {name: (_FILES / source).read_text(encoding="utf-8") for name, source in sources.items()}
+
+
+def log_files(folder: str, components: bool) -> str:
+    """The containers' files in ``folder`` that are read, as fluentd wants it: of Airflows, and of the way in."""
+    patterns = ["*_airflow-*_*.log", *([f"*_{INGRESS}_{CONTROLLER}-*.log"] if components else [])]
+    return ",".join(f"{folder}/{pattern}" for pattern in patterns)
 
 
 class Shipper(pulumi.ComponentResource):
@@ -210,7 +218,7 @@ def _environment(args: ShipperArgs) -> list[EnvVarArgsDict]:
     return [
         {"name": name, "value": value}
         for name, value in {
-            "CONTAINER_LOGS": f"{LOGS_FOLDER}/containers",
+            "LOG_FILES": log_files(f"{LOGS_FOLDER}/containers", args.components),
             "STATE_FOLDER": STATE_FOLDER,
             "METRICS_PORT": str(METRICS_PORT),
             "BUFFER_SIZE": f"{args.buffer_mib}m",

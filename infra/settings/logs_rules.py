@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 LEAST_MEMORY_MIB = 1024
 """What Java takes beside its heap is some 400 MiB, however small the heap."""
+WAY_IN = "ingress"
 
 
 def log_problems(settings: "Settings") -> Iterator[str]:
@@ -28,6 +29,11 @@ def log_problems(settings: "Settings") -> Iterator[str]:
         return
     if isinstance(logs, GivenLogs) and settings.logs_password is None:
         yield "logsPassword: 'logs' needs the password of its user. Add it, encrypted"
+    if logs.components and any(airflow.name == WAY_IN for airflow in settings.airflows):
+        yield (
+            f"airflows.{WAY_IN}: its lines would be among those of the way in, logs-airflow.component-{WAY_IN}. Choose "
+            "another name, or leave logs.components out"
+        )
     if not readers and not logs.components:
         yield (
             "logs: ships the lines of tasks, and no Airflow reads them there. Give one taskLogs of kind "

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from components.logs.shipper import configuration
+from components.logs.shipper import configuration, log_files
 
 pytestmark = pytest.mark.skipif(shutil.which("fluentd") is None, reason="no fluentd on PATH: no registry serves it")
 STAMP = "2026-01-01T00:00:00.123456789+00:00"
@@ -89,7 +89,7 @@ class Pipeline:
 
     def __init__(self, folder: Path, port: int, components: bool = False) -> None:
         self.logs, self.state = folder / "containers", folder / "state"
-        self.folder, self.port = folder, port
+        self.folder, self.port, self.components = folder, port, components
         self.logs.mkdir()
         self.state.mkdir()
         self.config = folder / "config"
@@ -104,7 +104,7 @@ class Pipeline:
     def start(self) -> None:
         environment = {
             "PATH": os.environ["PATH"],
-            "CONTAINER_LOGS": str(self.logs),
+            "LOG_FILES": log_files(str(self.logs), self.components),
             "STATE_FOLDER": str(self.state),
             "METRICS_PORT": str(self.metrics_port),
             "BUFFER_SIZE": "64m",
@@ -259,3 +259,18 @@ def test_components_lines_go_to_a_stream_of_their_own_where_they_are_asked_for(p
     }
     one = next(document for document in Store.documents.values() if document.get("message") == "scheduler started")
     assert one["kubernetes"] == {"pod_name": "scheduler-x", "container_name": "scheduler"}
+
+
+@pytest.mark.parametrize("pipeline", [True, False], indirect=True)
+def test_requests_of_the_way_in_go_field_by_field_to_a_stream_that_is_no_teams(pipeline: Pipeline) -> None:
+    request = {"log": "access", "path": '/x","log_id":"d-t-r--1-1","offset":1}', "status": 200, "time": "now"}
+    controller = "nginx-ingress-x_ingress_controller-0a1b.log"
+    pipeline.write(json.dumps(request), "no JSON", file=controller)
+    pipeline.write("somebody else's", file="controller-x_elsewhere_controller-0a1b.log")
+    pipeline.write(line(1))
+    wanted = 3 if pipeline.components else 1
+    wait(lambda: len(Store.documents) == wanted and offsets() == [1], "all lines stored", pipeline)
+    said = {document["message"]: document["nginx"] for document in Store.documents.values() if "nginx" in document}
+    assert said == ({json.dumps(request): request, "no JSON": {}} if pipeline.components else {})
+    indices = {index for index, _ in Store.documents}
+    assert indices == {"logs-airflow.task-main", *(["logs-airflow.component-ingress"] if pipeline.components else [])}

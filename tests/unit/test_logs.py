@@ -91,6 +91,14 @@ def test_other_lines_are_shipped_only_where_they_are_asked_for() -> None:
     assert "@COMPONENTS" in configuration(components=True)["components.conf"]
 
 
+def test_the_access_log_is_read_where_components_lines_are() -> None:
+    for components in (False, True):
+        recorded = deployed(change=shipping(lambda t, on=components: t["logs"].update(components=on)))
+        (container,) = pod(recorded)["containers"]
+        (files,) = [one["value"] for one in container["env"] if one["name"] == "LOG_FILES"]
+        assert ("/var/log/containers/*_ingress_controller-*.log" in files.split(",")) is components
+
+
 def test_a_tasks_log_has_a_link_to_kibana_where_there_is_one(recorded: Recording) -> None:
     config = recorded.one("ConfigMap", "main-config").inputs["data"]["airflow.cfg"]
     assert "frontend = https://kibana.example.com/app/discover#/?" in config
@@ -105,6 +113,10 @@ def test_a_tasks_log_has_a_link_to_kibana_where_there_is_one(recorded: Recording
         (lambda t: t["airflows"][0].update(taskLogs={"kind": "volume"}), "no Airflow reads them there"),
         (lambda t: t["logs"].update(url="https://other.example.com"), "is another Elasticsearch than the one"),
         (lambda t: t["logs"].update(url="https://u:p@other.example.com"), "logs.url"),
+        (
+            lambda t: (t["logs"].update(components=True), t["airflows"][0].update(name="ingress")),
+            "airflows.ingress: its lines would be among those of the way in",
+        ),
         (lambda t: t["logs"].update(bufferMib=1), "logs.bufferMib: 1 must be greater than or equal to 64"),
     ],
 )

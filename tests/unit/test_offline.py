@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ops.offline import ENCRYPTED, in_short, offline_file
+from infra.settings import Settings
+from infra.settings.load import SECRET_KEYS as MUST_BE_ENCRYPTED
+from ops.offline import ENCRYPTED, SECRET_KEYS, in_short, offline_file
 from ops.placeholders import filled
 from testbed.progress import Failure
 
@@ -34,6 +36,11 @@ def test_secrets_become_words_encrypted_or_not_wherever_they_stand(tmp_path: Pat
     }
     assert set(file.digests) == {"secrets.main.adminPassword", "secrets.main.env.TOKEN", "ingressKey"}
     assert json.loads(file.secret["airflow-platform:ingressKey"]) == ENCRYPTED
+
+
+def test_every_setting_that_is_a_secret_is_one_for_the_program_and_for_a_diff() -> None:
+    secret = {field.alias for field in Settings.model_fields.values() if "Secret" in str(field.annotation)}
+    assert secret == MUST_BE_ENCRYPTED.keys() == set(SECRET_KEYS)
 
 
 def test_secrets_that_are_encrypted_in_one_piece_are_left_out_and_known_to_be_there(tmp_path: Path) -> None:
