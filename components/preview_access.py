@@ -29,10 +29,12 @@ SENT: Final = {
     "apps": ("daemonsets", "deployments", "statefulsets"),
     "autoscaling": ("horizontalpodautoscalers",),
     "batch": ("cronjobs", "jobs"),
-    "cert-manager.io": ("certificates",),
+    "cert-manager.io": ("certificates", "clusterissuers"),
     "networking.k8s.io": ("ingressclasses", "ingresses", "networkpolicies"),
     "policy": ("poddisruptionbudgets",),
     "scheduling.k8s.io": ("priorityclasses",),
+    "secret-sync.gke.io": ("secretsyncs",),
+    "secrets-store.csi.x-k8s.io": ("secretproviderclasses",),
 }
 """What an environment is made of, by API group. Secrets too: who previews decrypts the state, where they all are."""
 READ: Final = {

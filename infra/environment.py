@@ -103,7 +103,7 @@ def deploy(settings: Settings, environment: str) -> None:
         image = dag_images[settings.airflows[0].name].reference
         check_backups(settings, google, instance, cluster, database, image, checksum_key, nodes, priority, opts)
         offer(settings, environment, database, image, cluster.kubeconfig, network, priority, checksum_key, opts)
-    routes = None if cluster.base else way_in_of(settings, google, images, checksum_key, network, nodes, priority, opts)
+    routes = way_in_of(settings, google, cluster, images, checksum_key, network, nodes, priority, opts)
     logs = logs_of(settings, google, cluster, images, checksum_key, network, nodes, priority, routes, opts)
     airflows: dict[str, Airflow] = {}
     for asked in settings.airflows:

@@ -8,6 +8,7 @@ import pulumi_kubernetes as kubernetes
 from components.airflow import DatabaseServer
 from components.auth_proxy import HOST, PORT, AuthProxy
 from components.database_administration import DatabaseAdministration, DatabaseAdministrationArgs
+from components.gcp.naming import workload_pool
 from components.network import ClusterNetwork
 from components.postgresql import ADMINISTRATOR, Postgresql, PostgresqlArgs
 from components.versions import ImageSource
@@ -88,7 +89,7 @@ def foundations(settings: Settings, google: GoogleCloud | None) -> tuple[Kuberne
 
 
 def _workload_pool(google: GoogleCloud | None) -> str:
-    return f"{google.google.project}.svc.id.goog" if google else ""
+    return workload_pool(google.google.project) if google else ""
 
 
 def _provider(

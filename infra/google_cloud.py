@@ -35,6 +35,7 @@ from infra.settings import (
     own_network,
 )
 from infra.settings.dags import ArtifactDags
+from infra.settings.ingress import SecretManagerTls
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,7 @@ class GoogleCloud:
                 ),
                 max_pods_per_node=asked.max_pods_per_node,
                 managed_prometheus=asked.managed_prometheus,
+                secret_sync=isinstance(self.settings.ingress and self.settings.ingress.tls, SecretManagerTls),
                 backup=BackupArgs(asked.backup.schedule, asked.backup.retain_days) if asked.backup else None,
                 administrators=asked.administrators,
                 labels=self.labels,

@@ -9,25 +9,21 @@ from components.airflow.celery.configuration import FLOWER_PORT
 from components.airflow.configuration import API_PORT
 from components.ingress import (
     Backend,
-    ExistingSecret,
     Exposure,
-    Given,
     IngressArgs,
     IngressController,
-    Issued,
     Limit,
     Routes,
-    SelfSigned,
     SharedController,
-    Tls,
 )
 from components.network import ClusterNetwork
 from components.versions import ImageSource
 from components.workload import Nodes
+from infra.certificates import certificate_of
+from infra.foundations import Kubernetes
 from infra.google_cloud import GoogleCloud
-from infra.settings import AirflowState, Ingress, Settings
-from infra.settings.ingress import CertManagerTls, GivenTls, SecretTls, SelfSignedTls
-from infra.settings.ingress_addresses import address_of, addresses, beside, flower_of, way_in
+from infra.settings import AirflowState, Settings
+from infra.settings.ingress_addresses import address_of, beside, flower_of, way_in
 
 IMAGE = "nginx-ingress"
 LOGIN_PATHS = ("/auth/login", "/auth/token", "/auth/api/v1/security/login")
@@ -38,6 +34,7 @@ _DAY = 24 * 3600
 def way_in_of(
     settings: Settings,
     google: GoogleCloud | None,
+    cluster: Kubernetes,
     images: ImageSource,
     checksum_key: pulumi.Output[str],
     network: ClusterNetwork | None,
@@ -45,7 +42,9 @@ def way_in_of(
     priority: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
 ) -> Routes | None:
-    """The address, and the controller behind it; None where nothing listens."""
+    """The address, and the controller behind it; None where nothing listens, or a dev stack's base has it."""
+    if cluster.base:
+        return None
     address = google.address() if google else None
     ingress = way_in(settings)
     if ingress is None or ingress.tls is None:
@@ -54,7 +53,7 @@ def way_in_of(
         "ingress",
         IngressArgs(
             image=images.reference(IMAGE),
-            tls=_tls(settings, ingress),
+            tls=certificate_of(settings, ingress, google, cluster.ready),
             checksum_key=checksum_key,
             exposure=Exposure(ingress.exposure),
             address=address,
@@ -122,24 +121,3 @@ def lead_beside(
     address = beside(name, settings)
     if routes is not None and address is not None:
         routes.add(name, address.host, backend, websockets=websockets)
-
-
-def _tls(settings: Settings, ingress: Ingress) -> Tls:
-    match ingress.tls:
-        case SelfSignedTls(days=days):
-            return SelfSigned(_hosts(settings, ingress), days)
-        case CertManagerTls(issuer=issuer, issuer_kind=kind):
-            return Issued(_hosts(settings, ingress), issuer, kind)
-        case SecretTls(name=name):
-            return ExistingSecret(name)
-        case GivenTls(certificate=certificate):
-            assert settings.ingress_key is not None  # the settings see to it
-            return Given(certificate, pulumi.Output.secret(settings.ingress_key.get_secret_value()))
-        case None:
-            raise AssertionError("a way in has a certificate")
-
-
-def _hosts(settings: Settings, ingress: Ingress) -> list[str]:
-    """What a certificate is for. What the star covers is not named: one more Airflow needs no other certificate."""
-    others = {one.host for one in addresses(settings).values() if one.host.partition(".")[2] != ingress.domain}
-    return [ingress.domain, f"*.{ingress.domain}", *sorted(others - {ingress.domain})]

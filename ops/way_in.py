@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 
-from components.ingress.certificates import ISSUED_SECRET, SECRET
+from components.ingress.certificates import ISSUED_SECRET, SECRET, SYNCED_SECRET
 from components.ingress.configuration import NAMESPACE
 from infra.settings import Settings
 from infra.settings.certificates import hosts_not_in, is_key_of
-from infra.settings.ingress import CertManagerTls, GivenTls, SecretTls, Tls
+from infra.settings.ingress import CertManagerTls, GivenTls, SecretManagerTls, SecretTls, Tls
 from infra.settings.ingress_addresses import addresses, way_in
 from infra.settings.sign_in import GOOGLE_ISSUER, GoogleSignIn, OidcSignIn
 from ops.cluster_view import ClusterView
@@ -77,6 +77,8 @@ def _kept(tls: Tls | None) -> tuple[str, str]:
             return name, "look at what keeps it"
         case CertManagerTls():
             return ISSUED_SECRET, f"kubectl -n {NAMESPACE} describe certificate {ISSUED_SECRET}"
+        case SecretManagerTls():
+            return SYNCED_SECRET, f"kubectl -n {NAMESPACE} describe secretsync {SYNCED_SECRET}"
         case GivenTls():
             return SECRET, "give a new one"
         case _:

@@ -12,7 +12,7 @@ from typing import Final
 import pulumi
 import pulumi_gcp as gcp
 
-from components.gcp.naming import account_id
+from components.gcp.naming import account_id, workload_pool
 from components.gcp.network import Placement
 from components.gcp.node_pools import MAX_MAP_COUNT, NodePools, PoolArgs, TaskPoolArgs
 
@@ -73,6 +73,8 @@ class ClusterArgs:
     maintenance: MaintenanceArgs = field(default_factory=MaintenanceArgs)
     max_pods_per_node: int = 64
     managed_prometheus: bool = False
+    secret_sync: bool = False
+    """Whether Google's controller keeps Kubernetes Secrets as Secret Manager has them (GKE 1.34 or later)."""
     backup: BackupArgs | None = None
     administrators: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
@@ -100,7 +102,7 @@ class Cluster(pulumi.ComponentResource):
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("airflow-platform:gcp:Cluster", name, None, opts)
         self.identifier = f"gke/{args.project}/{args.location}/{args.environment}"
-        self.workload_pool = f"{args.project}.svc.id.goog"
+        self.workload_pool = workload_pool(args.project)
         nodes = gcp.serviceaccount.Account(
             f"{name}-nodes",
             account_id=account_id(args.environment, "nodes"),
@@ -191,6 +193,7 @@ class Cluster(pulumi.ComponentResource):
                 "enable_components": ["SYSTEM_COMPONENTS", *(_KUBELETS if args.managed_prometheus else ())],
                 "managed_prometheus": {"enabled": args.managed_prometheus},
             },
+            secret_sync_config={"enabled": True, "rotation_config": {"enabled": True}} if args.secret_sync else None,
             vertical_pod_autoscaling={"enabled": True},
             addons_config={
                 "dns_cache_config": {"enabled": True},

@@ -30,6 +30,11 @@ class WorkloadIdentityArgs:
     depends_on: tuple[pulumi.Resource, ...] = ()
 
 
+def kubernetes_member(pool: str, namespace: str, account: str) -> str:
+    """How IAM names a Kubernetes service account, of the workload ``pool`` of its cluster's project."""
+    return f"serviceAccount:{pool}[{namespace}/{account}]"
+
+
 class WorkloadIdentity(pulumi.ComponentResource):
     """One of Google's service accounts that pods act as."""
 
@@ -50,7 +55,7 @@ class WorkloadIdentity(pulumi.ComponentResource):
                 f"{name}-{kubernetes_account}",
                 service_account_id=account.name,
                 role=IMPERSONATE,
-                member=f"serviceAccount:{args.workload_pool}[{args.namespace}/{kubernetes_account}]",
+                member=kubernetes_member(args.workload_pool, args.namespace, kubernetes_account),
                 opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.depends_on)),
             )
             for kubernetes_account in args.accounts

@@ -50,6 +50,11 @@ class Organisation:
         return f"projects/{self.project}/locations/{self.region}/keyRings/{KEY_RING}/cryptoKeys/{name}"
 
 
+def workload_pool(project: str) -> str:
+    """What Workload Identity calls the service accounts of all clusters in ``project`` by."""
+    return f"{project}.svc.id.goog"
+
+
 def cluster_key(project: str) -> str:
     """The key that encrypts the Kubernetes secrets of all clusters in ``project``."""
     return f"{project}-clusters"

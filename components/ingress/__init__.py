@@ -1,10 +1,22 @@
 """The way in: a controller, its certificate, and which host leads where."""
 
-from components.ingress.args import ExistingSecret, Exposure, Given, IngressArgs, Issued, SelfSigned, Tls
+from components.ingress.args import (
+    AcmeIssuer,
+    ExistingSecret,
+    Exposure,
+    Given,
+    IngressArgs,
+    Issued,
+    Issuer,
+    SelfSigned,
+    Synced,
+    Tls,
+)
 from components.ingress.controller import IngressController
 from components.ingress.routes import Backend, Limit, Routes, SharedController
 
 __all__ = [
+    "AcmeIssuer",
     "Backend",
     "ExistingSecret",
     "Exposure",
@@ -12,9 +24,11 @@ __all__ = [
     "IngressArgs",
     "IngressController",
     "Issued",
+    "Issuer",
     "Limit",
     "Routes",
     "SelfSigned",
     "SharedController",
+    "Synced",
     "Tls",
 ]

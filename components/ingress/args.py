@@ -45,15 +45,48 @@ class ExistingSecret:
 
 
 @dataclass(frozen=True)
-class Issued:
-    """A certificate for ``hosts`` that cert-manager gets from ``issuer``, a ClusterIssuer or an Issuer, and renews."""
+class Issuer:
+    """A ClusterIssuer or an Issuer, which is there already."""
 
-    hosts: Sequence[str]
-    issuer: str
+    name: str
     kind: str = "ClusterIssuer"
 
 
-Tls = SelfSigned | Given | ExistingSecret | Issued
+@dataclass(frozen=True)
+class AcmeIssuer:
+    """One to make: an account for ``email`` at ``server``, and records in a Cloud DNS ``zone`` of ``project``.
+
+    ``rights`` are cert-manager's to write there.
+    """
+
+    email: str
+    server: str
+    zone: str
+    project: str
+    rights: Sequence[pulumi.Resource] = ()
+
+
+@dataclass(frozen=True)
+class Issued:
+    """A certificate for ``hosts`` that cert-manager gets from ``issuer`` and renews."""
+
+    hosts: Sequence[str]
+    issuer: Issuer | AcmeIssuer
+
+
+@dataclass(frozen=True)
+class Synced:
+    """A certificate in Secret Manager: the full names of its secrets (``projects/<project>/secrets/<name>``).
+
+    ``rights`` are those of the service account ``SYNC_ACCOUNT`` to read them.
+    """
+
+    certificate: str
+    key: str
+    rights: Sequence[pulumi.Resource] = ()
+
+
+Tls = SelfSigned | Given | ExistingSecret | Issued | Synced
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The certificate that the controller serves every host with, as a Secret."""
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -9,12 +10,17 @@ import pulumi_tls as tls
 from cryptography import x509
 from pulumi_kubernetes.apiextensions import CustomResource
 
-from components.ingress.args import ExistingSecret, Given, IngressArgs, Issued, SelfSigned
+from components.ingress.args import AcmeIssuer, ExistingSecret, Given, IngressArgs, Issued, Issuer, SelfSigned, Synced
 from components.workload import metadata
 
 SECRET = "tls"  # noqa: S105 (a name)
 ISSUED_SECRET = "issued-tls"  # noqa: S105 (a name)
 """Where cert-manager keeps a certificate: not the Secret that is ours, so that neither takes away the other's."""
+SYNCED_SECRET = "synced-tls"  # noqa: S105 (a name)
+"""Where GKE keeps one of Secret Manager's."""
+SYNC_ACCOUNT = "certificate"
+"""The service account, in the controller's namespace, that it is read as."""
+ACME_ISSUER = "airflow-platform"
 _DAY = 24
 AUTHORITY_HOURS = 10 * 365 * _DAY
 RENEWED_HOURS = 30 * _DAY
@@ -49,6 +55,8 @@ def make_certificate(
             return _self_signed(name, asked, namespace, parent)
         case Issued() as asked:
             return Certificate(ISSUED_SECRET, (_issued(name, asked, namespace, parent),))
+        case Synced() as asked:
+            return Certificate(SYNCED_SECRET, (_synced(name, asked, namespace, parent),))
 
 
 def _self_signed(name: str, asked: SelfSigned, namespace: pulumi.Output[str], parent: pulumi.Resource) -> Certificate:
@@ -88,6 +96,11 @@ def _self_signed(name: str, asked: SelfSigned, namespace: pulumi.Output[str], pa
 
 
 def _issued(name: str, asked: Issued, namespace: pulumi.Output[str], parent: pulumi.Resource) -> CustomResource:
+    issuer = asked.issuer
+    made: list[pulumi.Resource] = []
+    if isinstance(issuer, AcmeIssuer):
+        made.append(_acme(name, issuer, parent))
+        issuer = Issuer(ACME_ISSUER)
     # https://cert-manager.io/docs/reference/api-docs/#cert-manager.io/v1.CertificateSpec
     return CustomResource(
         f"{name}-issued-certificate",
@@ -98,10 +111,75 @@ def _issued(name: str, asked: Issued, namespace: pulumi.Output[str], parent: pul
         spec={
             "secretName": ISSUED_SECRET,
             "dnsNames": list(asked.hosts),
-            "issuerRef": {"group": "cert-manager.io", "kind": asked.kind, "name": asked.issuer},
+            "issuerRef": {"group": "cert-manager.io", "kind": issuer.kind, "name": issuer.name},
             "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
         },
-        opts=pulumi.ResourceOptions(parent=parent),
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=made),
+    )
+
+
+def _acme(name: str, asked: AcmeIssuer, parent: pulumi.Resource) -> CustomResource:
+    # https://cert-manager.io/docs/configuration/acme/dns01/google/
+    challenge = {"cloudDNS": {"project": asked.project, "hostedZoneName": asked.zone}}
+    return CustomResource(
+        f"{name}-issuer",
+        api_version="cert-manager.io/v1",
+        kind="ClusterIssuer",
+        # An Issuer of the namespace could not use cert-manager's own identity: by default it may not.
+        metadata=metadata(ACME_ISSUER, annotations={"pulumi.com/waitFor": "condition=Ready"}),
+        spec={
+            "acme": {
+                "email": asked.email,
+                "server": asked.server,
+                "privateKeySecretRef": {"name": f"{ACME_ISSUER}-acme-account"},
+                "solvers": [{"dns01": challenge}],
+            }
+        },
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=list(asked.rights)),
+    )
+
+
+def _synced(name: str, asked: Synced, namespace: pulumi.Output[str], parent: pulumi.Resource) -> CustomResource:
+    # https://cloud.google.com/secret-manager/docs/sync-k8-secrets
+    opts = pulumi.ResourceOptions(parent=parent)
+    files = {"tls.crt": asked.certificate, "tls.key": asked.key}
+    account = kubernetes.core.v1.ServiceAccount(
+        f"{name}-certificate-service-account",
+        metadata=metadata(SYNC_ACCOUNT, namespace),
+        automount_service_account_token=False,
+        opts=opts,
+    )
+    source = CustomResource(
+        f"{name}-certificate-source",
+        api_version="secrets-store.csi.x-k8s.io/v1",
+        kind="SecretProviderClass",
+        metadata=metadata(SYNCED_SECRET, namespace),
+        spec={
+            "provider": "gke",
+            # A YAML text, which JSON is.
+            "parameters": {
+                "secrets": json.dumps(
+                    [{"resourceName": f"{secret}/versions/latest", "path": file} for file, secret in files.items()]
+                )
+            },
+        },
+        opts=opts,
+    )
+    return CustomResource(
+        f"{name}-synced-certificate",
+        api_version="secret-sync.gke.io/v1",
+        kind="SecretSync",
+        # The Secret gets the same name.
+        metadata=metadata(SYNCED_SECRET, namespace),
+        spec={
+            "serviceAccountName": account.metadata.name,
+            "secretProviderClassName": SYNCED_SECRET,
+            "secretObject": {
+                "type": "kubernetes.io/tls",
+                "data": [{"sourcePath": file, "targetKey": file} for file in files],
+            },
+        },
+        opts=pulumi.ResourceOptions(parent=parent, depends_on=[source, *asked.rights]),
     )
 
 

@@ -5,7 +5,12 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from infra.settings.base import MOUNTABLE_NAME, SettingsModel
-from infra.settings.google import Cidr, Dns, Domain
+from infra.settings.google import Cidr, Dns, Domain, ProjectId
+from infra.settings.notifications import Address
+
+LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory"
+SecretId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,255}$")]
+"""The name of a secret in Secret Manager."""
 
 
 class SelfSignedTls(SettingsModel):
@@ -32,16 +37,38 @@ class SecretTls(SettingsModel):
     """In the namespace ``ingress``. The controller waits for it, and takes a new certificate when it changes."""
 
 
+class Acme(SettingsModel):
+    """An account of the environment's own at an authority that speaks ACME, such as Let's Encrypt. That the domain is
+    ours is proven by records in the zone of ``ingress.dns``."""
+
+    email: Address
+    """Whom the authority writes to."""
+    server: Annotated[str, StringConstraints(pattern=r"^https://[^\s/]+/\S*$")] = LETS_ENCRYPT
+
+
 class CertManagerTls(SettingsModel):
-    """A certificate that cert-manager gets from an issuer of yours and renews. Both are there already."""
+    """A certificate that cert-manager, which is there already, gets from an issuer and renews."""
 
     kind: Literal["cert-manager"]
-    issuer: Annotated[str, StringConstraints(pattern=MOUNTABLE_NAME, max_length=253)]
+    issuer: Annotated[str, StringConstraints(pattern=MOUNTABLE_NAME, max_length=253)] | None = None
+    """One of yours, which is there already. None: one is made for ``acme``."""
     issuer_kind: Literal["ClusterIssuer", "Issuer"] = "ClusterIssuer"
     """An ``Issuer`` is one of the namespace ``ingress``."""
+    acme: Acme | None = None
 
 
-Tls = Annotated[SelfSignedTls | GivenTls | SecretTls | CertManagerTls, Field(discriminator="kind")]
+class SecretManagerTls(SettingsModel):
+    """A certificate in Google's Secret Manager, which GKE keeps in a Secret, always in its latest version."""
+
+    kind: Literal["secret-manager"]
+    certificate: SecretId
+    """PEM: the certificate itself, then those between it and its authority."""
+    key: SecretId
+    project: ProjectId | None = None
+    """Whose Secret Manager it is. None: the environment's own."""
+
+
+Tls = Annotated[SelfSignedTls | GivenTls | SecretTls | CertManagerTls | SecretManagerTls, Field(discriminator="kind")]
 
 
 class Ingress(SettingsModel):

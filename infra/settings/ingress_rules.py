@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from infra.settings.base import ENCRYPTED
 from infra.settings.certificates import certificate_problems
-from infra.settings.ingress import GivenTls, Ingress
+from infra.settings.ingress import CertManagerTls, GivenTls, Ingress, SecretManagerTls
 from infra.settings.ingress_addresses import RESERVED, Address, addresses
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def ingress_problems(settings: "Settings") -> list[str]:
         *_place_problems(settings, ingress),
         *_address_problems(settings, ingress),
         *_certificate_problems(settings, ingress),
+        *_issuer_problems(settings, ingress),
     ]
 
 
@@ -95,3 +96,21 @@ def _certificate_problems(settings: "Settings", ingress: Ingress) -> Iterator[st
     text = key.get_secret_value()
     hosts = {address.host: what for what, address in addresses(settings).items()}
     yield from certificate_problems(ingress.tls.certificate, None if text == ENCRYPTED else text, hosts)
+
+
+def _issuer_problems(settings: "Settings", ingress: Ingress) -> Iterator[str]:
+    match ingress.tls:
+        case CertManagerTls(issuer=issuer, issuer_kind=kind, acme=acme):
+            if (issuer is None) == (acme is None):
+                yield "ingress.tls: a certificate has one issuer. Name yours as issuer, or have one made for acme"
+            if acme and kind != "ClusterIssuer":
+                yield "ingress.tls.issuerKind: the one that is made for acme is a ClusterIssuer. Leave it out"
+            if acme and ingress.dns is None:
+                yield (
+                    "ingress.tls.acme: that the domain is yours is proven in a zone of Cloud DNS. Add ingress.dns, or "
+                    "name an issuer of yours"
+                )
+        case SecretManagerTls() if settings.google is None:
+            yield "ingress.tls: kind 'secret-manager' is Google's. Add 'google', or choose another kind"
+        case _:
+            return

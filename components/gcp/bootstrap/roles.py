@@ -77,6 +77,7 @@ _PREVIEWER_PERMISSIONS: Final = (
     "cloudsql.instances.list",
     "cloudsql.users.get",
     "cloudsql.users.list",
+    "dns.managedZones.getIamPolicy",
     "iam.serviceAccounts.get",
     "iam.serviceAccounts.getIamPolicy",
     "resourcemanager.projects.getIamPolicy",

@@ -23,6 +23,7 @@ from testbed.engine.values import Properties, from_struct, has_unknown, plain, t
 CLUSTER_SCOPED: Final = frozenset(
     {
         "APIService",
+        "ClusterIssuer",
         "ClusterPodMonitoring",
         "ClusterRole",
         "ClusterRoleBinding",
@@ -41,7 +42,8 @@ CLUSTER_SCOPED: Final = frozenset(
         "ValidatingWebhookConfiguration",
     }
 )
-"""Of Kubernetes' own kinds (`kubectl api-resources --namespaced=false`, 1.34), and of Google Managed Prometheus'."""
+"""Of Kubernetes' own kinds (`kubectl api-resources --namespaced=false`, 1.34), Google Managed Prometheus' and
+cert-manager's."""
 
 
 EVERY_CLUSTER_HAS: Final = {
