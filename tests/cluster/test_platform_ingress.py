@@ -7,11 +7,29 @@ import ssl
 import pytest
 from kubernetes import client
 
-from tests.cluster.looks import pods_of, run_pod, wait_until
-from tests.cluster.platform import Platform
-from tests.cluster.way_in import access_log, ask, door_of, handshake, plain_http, stranger
+from components.ingress.configuration import CLASS
+from components.ingress.labels import REACHED
+from components.ingress.routes import MERGEABLE
+from ops.routes import route_problems
+from ops.target import target
+from ops.way_in import way_in_problems
+from testbed.images.recipes import NGINX_INGRESS, recipe_of
+from tests.certificates import EXPIRED, GOOD
+from tests.cluster.looks import pods_of, run_in, run_pod, wait_until
+from tests.cluster.platform import STACK, Platform
+from tests.cluster.way_in import access_log, ask, door_of, handshake, plain_http, stranger, token_of
 
 pytestmark = pytest.mark.cluster
+
+BACKEND = {"service": {"name": "claim", "port": {"number": 80}}}
+
+
+@pytest.mark.skipif(
+    recipe_of("nginx-ingress") is NGINX_INGRESS,
+    reason="no registry here serves F5's controller, and its program is not on PATH: Debian's NGINX stood in for it",
+)
+def test_it_is_the_vendors_controller_that_these_tests_meet(platform: Platform) -> None:
+    assert "NGINX Ingress Controller" in run_in(platform, "nginx-ingress", ["/nginx-ingress", "-version"], "ingress")
 
 
 def test_a_program_comes_in_with_its_password_runs_a_dag_and_reads_its_log(platform: Platform) -> None:
@@ -31,9 +49,7 @@ def test_a_program_comes_in_with_its_password_runs_a_dag_and_reads_its_log(platf
 def test_who_has_no_token_or_a_forged_one_gets_nothing(platform: Platform) -> None:
     door = door_of(platform)
     login = platform.view().secret("airflow-main", "admin")
-    body = json.dumps({"username": login["username"], "password": login["password"]}).encode()
-    answer = ask(door, "/auth/token", "POST", body, **{"Content-Type": "application/json"})
-    token = json.loads(answer.text)["access_token"]
+    token = token_of(door, login)
     assert ask(door, "/api/v2/dags", Authorization=f"Bearer {token}").status == 200
     head, claims, signature = token.split(".")
     turned = signature[::-1] if signature[::-1] != signature else "x" + signature
@@ -86,6 +102,42 @@ def test_nobody_comes_past_the_way_in(platform: Platform) -> None:
     direct, by_the_way_in = said.splitlines()
     assert direct.startswith("refused")
     assert by_the_way_in == "connected"
+
+
+def test_a_host_that_somebody_else_claims_stays_ours_and_is_named_by_status(platform: Platform) -> None:
+    chosen, door = target(STACK, platform.progress, platform.stacks), door_of(platform)
+    assert route_problems(chosen, platform.view()) == []
+    host = f"main.{chosen.settings.ingress.domain}"
+    rule = {"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": BACKEND}]}}
+    with stranger(platform) as namespace:
+        client.CoreV1Api(platform.api_client()).patch_namespace(namespace, {"metadata": {"labels": REACHED}})
+        claim = {
+            "metadata": {"name": "claim", "annotations": {MERGEABLE: "minion"}},
+            "spec": {"ingressClassName": CLASS, "rules": [rule]},
+        }
+        client.NetworkingV1Api(platform.api_client()).create_namespaced_ingress(namespace, claim)
+        (line,) = route_problems(chosen, platform.view())
+        assert line.startswith(f"Ingress {namespace}/claim: {host}/ belongs to airflow-main/main, which came first")
+        assert ask(door, "/api/v2/version").status == 200
+
+
+def test_a_certificate_that_somebody_keeps_badly_is_named_by_status(platform: Platform) -> None:
+    core = client.CoreV1Api(platform.api_client())
+    kept = {"metadata": {"name": "kept"}, "type": "kubernetes.io/tls"}
+
+    def said(pair: tuple[str, str]) -> list[str]:
+        core.create_namespaced_secret("ingress", {**kept, "stringData": {"tls.crt": pair[0], "tls.key": pair[1]}})
+        try:
+            return way_in_problems(target(STACK, platform.progress, platform.stacks), platform.view())
+        finally:
+            core.delete_namespaced_secret("kept", "ingress")
+
+    with platform.changed(lambda tree: tree["ingress"].update(tls={"kind": "secret", "name": "kept"})):
+        assert said(GOOD) == []
+        (line,) = said((GOOD[0], EXPIRED[1]))
+        assert line.startswith("Secret ingress/kept: its tls.key is not the key of its tls.crt")
+        (line,) = said(EXPIRED)
+        assert line.startswith("Secret ingress/kept: has expired on ")
 
 
 @pytest.mark.long

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from ops.airflow_api import AirflowApi
-from ops.door import Door
 from ops.way_in import way_in_problems
 from testbed.progress import Failure
 from tests.cluster.identity_provider import ISSUER, Provider, Visitor, identity_provider
 from tests.cluster.platform import Platform
-from tests.cluster.way_in import Answer, ask, door_of
+from tests.cluster.way_in import Answer, ask, door_of, token_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long]
 
@@ -96,12 +95,6 @@ def test_a_program_has_the_role_of_its_client_and_no_other(platform: Platform, p
     assert ask(door, "/api/v2/dags/says_much", "PATCH", body, **headers).status == 403
     claims = json.loads(base64.urlsafe_b64decode(token.split(".")[1] + "=="))
     assert claims["exp"] > claims["iat"]
-
-
-def token_of(door: Door, login: dict[str, str]) -> str:
-    body = json.dumps({"username": login["username"], "password": login["password"]}).encode()
-    answer = ask(door, "/auth/token", "POST", body, **{"Content-Type": "application/json"})
-    return str(json.loads(answer.text)["access_token"])
 
 
 def test_a_provider_that_is_down_is_named_by_status(platform: Platform, provider: Provider) -> None:

@@ -1,11 +1,12 @@
 """Comes in as people and programs do: by the way in, and past it."""
 
 import http.client
+import json
 import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +55,13 @@ def ask(door: Door, path: str, method: str = "GET", body: bytes | None = None, *
             return Answer(error.code, dict(error.headers), error.read().decode())
 
 
+def token_of(door: Door, login: Mapping[str, str]) -> str:
+    """The token that a user name and a password get."""
+    body = json.dumps({"username": login["username"], "password": login["password"]}).encode()
+    answer = ask(door, "/auth/token", "POST", body, **{"Content-Type": "application/json"})
+    return str(json.loads(answer.text)["access_token"])
+
+
 def handshake(door: Door, host: str, context: ssl.SSLContext) -> str | None:
     """The protocol of a TLS connection to ``host`` at the door. Raises ssl.SSLError where it is refused."""
     assert door.at is not None
@@ -80,13 +88,14 @@ def plain_http(platform: Platform, host: str, path: str) -> tuple[int, str]:
 def stranger(platform: Platform) -> Iterator[str]:
     """A namespace that is none of the platform's."""
     core = client.CoreV1Api(platform.api_client())
-    core.create_namespace({"metadata": {"name": "stranger"}})
+    # A name of its own each time: one that goes is there for a while.
+    name = str(core.create_namespace({"metadata": {"generateName": "stranger-"}}).metadata.name)
     try:
         # Pods need the account, which a controller makes.
-        wait_until(lambda: bool(core.list_namespaced_service_account("stranger").items), 30, "a service account")
-        yield "stranger"
+        wait_until(lambda: bool(core.list_namespaced_service_account(name).items), 30, "a service account")
+        yield name
     finally:
-        core.delete_namespace("stranger")
+        core.delete_namespace(name)
 
 
 def access_log(platform: Platform) -> str:
