@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from infra.settings.airflow import AirflowSettings, AirflowState
 from infra.settings.gate import GATED
 from infra.settings.ingress import Ingress
+from infra.settings.logs import OwnLogs
 from infra.settings.metrics import PrometheusMetrics
 
 if TYPE_CHECKING:
@@ -68,13 +69,15 @@ def flower_of(airflow: AirflowSettings, settings: "Settings") -> Address | None:
 
 
 def addresses(settings: "Settings") -> dict[str, Address]:
-    """Every address of the environment's Airflows, of Grafana, and of what people reach by the gate, by what it is for.
-    What is retired has none."""
+    """Every address of the environment's Airflows, of Grafana and Kibana, and of what people reach by the gate, by what
+    it is for. What is retired has none."""
     active = [airflow for airflow in settings.airflows if airflow.state is AirflowState.ACTIVE]
     found = {f"airflows.{airflow.name}": address_of(airflow, settings) for airflow in active}
     found |= {f"the Flower of airflows.{airflow.name}": flower_of(airflow, settings) for airflow in active}
     if isinstance(settings.metrics, PrometheusMetrics) and settings.metrics.grafana:
         found["Grafana"] = beside("grafana", settings)
+    if isinstance(settings.logs, OwnLogs) and settings.logs.kibana:
+        found["Kibana"] = beside("kibana", settings)
     found |= {f"the gate of {name}": beside(name, settings) for name in GATED if settings.gate}
     return {what: address for what, address in found.items() if address}
 
