@@ -116,6 +116,7 @@ NGINX_INGRESS = Recipe(
     real=Recipe("nginx-ingress-vendor", (), program=Program("nginx-ingress", folders_up=1)),
 )
 ALERTMANAGER = Recipe("alertmanager", ("prometheus-alertmanager",))
+REDIS_EXPORTER = Recipe("redis-exporter", ("prometheus-redis-exporter",))
 ELASTICSEARCH = Recipe(
     "elasticsearch",
     ("openjdk-17-jre-headless", "python3", "python3-yaml", "bash", "curl", "ca-certificates"),
@@ -135,7 +136,7 @@ FLUENTD = Recipe(
 )
 _ALL = (
     *(AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER, GIT_SYNC, NGINX_INGRESS, ALERTMANAGER),
-    *(ELASTICSEARCH, FLUENTD),
+    *(ELASTICSEARCH, FLUENTD, REDIS_EXPORTER),
 )
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 
