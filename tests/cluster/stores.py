@@ -1,14 +1,19 @@
-"""What DAGs are delivered from, as pods: a git server over ssh, and an object store."""
+"""What DAGs are delivered from, as pods: a git server over ssh and https, and an object store."""
 
 import base64
+import datetime
 import os
+import secrets
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from cryptography.x509.oid import NameOID
 from kubernetes import client, utils
 
 from testbed.build import run
@@ -23,6 +28,8 @@ from tests.cluster.platform import Platform
 NAMESPACE = "stores"
 GIT_HOST = f"git.{NAMESPACE}.svc.cluster.local"
 GIT_PORT = 2222
+HTTPS_PORT = 8443
+GIT_OVER_HTTPS = (Path(__file__).parent / "git_over_https.py").read_text()
 STORE_PORT = 4443
 STORE_URL = f"http://store.{NAMESPACE}.svc.cluster.local:{STORE_PORT}"
 DAG = """
@@ -60,6 +67,13 @@ class Stores:
         self._keys = platform.folder / "delivery-keys"
         self._host_key, self._host_public = key_pair()
         self.client_key, self._client_public = key_pair()
+        self.authority, self._https_certificate, self._https_key = certificate(GIT_HOST)
+        self.token = secrets.token_urlsafe(16)
+
+    @property
+    def https_repository(self) -> str:
+        """The same repository over https, which asks for :attr:`token`; :attr:`authority` vouches for the server."""
+        return f"https://{GIT_HOST}:{HTTPS_PORT}/repo.git"
 
     @property
     def repository(self) -> str:
@@ -81,10 +95,16 @@ class Stores:
         self.platform.cluster.load_image(git.archive)
         self.platform.cluster.load_image(archive)
         api = self.platform.api_client()
+        airflow = self.platform.target().settings.airflows[0].dags
+        over_https = {
+            "name": "https",
+            "image": f"{airflow.repository}:{airflow.version}",
+            "command": ["python", "-c", GIT_OVER_HTTPS, str(HTTPS_PORT)],
+        }
         for manifest in (
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
             _named("Secret", "git-keys", stringData=self._server_keys()),
-            *_server("git", git.reference, GIT_PORT, (), [("git-keys", "/keys")]),
+            *_server("git", git.reference, GIT_PORT, (), [("git-keys", "/keys")], {HTTPS_PORT: over_https}),
             *_server("store", store, STORE_PORT, (f"0.0.0.0:{STORE_PORT}", STORE_URL, BUCKET), []),
         ):
             utils.create_from_dict(api, manifest)
@@ -106,10 +126,16 @@ class Stores:
         return False
 
     def _server_keys(self) -> dict[str, str]:
-        return {"host": self._host_key, "authorized": self._client_public}
+        return {
+            "host": self._host_key,
+            "authorized": self._client_public,
+            "certificate": self._https_certificate,
+            "certificate-key": self._https_key,
+            "token": self.token,
+        }
 
     def change_keys(self, **changed: str) -> None:
-        """Have the server use another ``host`` key or ``authorized`` one; with nothing named, its own again.
+        """Have the server use other ``host``, ``authorized`` or ``token``; with nothing named, its own again.
 
         Returns when its pod sees them; a host key counts from the next :meth:`restart` on.
         """
@@ -148,8 +174,7 @@ class Stores:
         wait_until(lambda: started() > before, 90, "the git server is back")
 
     def _in_server(self, *command: str) -> str:
-        kubectl = [self.platform.cluster.kubectl, f"--kubeconfig={self.platform.cluster.kubeconfig}"]
-        return run([*kubectl, f"--namespace={NAMESPACE}", "exec", "git", "--container=git", "--", *command])
+        return self.platform.kubectl(f"--namespace={NAMESPACE}", "exec", "git", "--container=git", "--", *command)
 
     def stop(self) -> None:
         """Remove both."""
@@ -212,36 +237,72 @@ def key_pair() -> tuple[str, str]:
     return private.decode(), key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
 
 
+def certificate(host: str) -> tuple[str, str, str]:
+    """An authority's certificate, and what it signed for ``host``: certificate and key, all PEM."""
+    now = datetime.datetime.now(datetime.UTC)
+
+    def signed(name: str, key: Ed25519PrivateKey, by: str, by_key: Ed25519PrivateKey) -> x509.Certificate:
+        builder = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]))
+            .issuer_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, by)]))
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - datetime.timedelta(hours=1))
+            .not_valid_after(now + datetime.timedelta(days=1))
+            .add_extension(x509.BasicConstraints(ca=name == by, path_length=None), critical=True)
+        )
+        if name != by:
+            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        return builder.sign(by_key, None)
+
+    authority_key, key = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+    authority, server = (
+        signed("test authority", authority_key, "test authority", authority_key),
+        signed("git", key, "test authority", authority_key),
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return authority.public_bytes(Encoding.PEM).decode(), server.public_bytes(Encoding.PEM).decode(), private
+
+
 def _named(kind: str, name: str, **rest: Any) -> dict[str, Any]:
     metadata = {"name": name, "namespace": NAMESPACE, "labels": {"app": name}}
     return {"apiVersion": "v1", "kind": kind, "metadata": metadata, **rest}
 
 
 def _server(
-    name: str, reference: str, port: int, args: Sequence[str], secrets: Sequence[tuple[str, str]]
+    name: str,
+    reference: str,
+    port: int,
+    args: Sequence[str],
+    secrets: Sequence[tuple[str, str]],
+    beside: Mapping[int, dict[str, Any]] | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    security = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    """A pod and its Service. ``beside`` are further containers by their port."""
     mounts = [{"name": secret, "mountPath": path} for secret, path in secrets]
-    container = {
-        "name": name,
-        "image": reference,
-        **({"args": list(args)} if args else {}),
-        "ports": [{"containerPort": port}],
-        "readinessProbe": {"tcpSocket": {"port": port}, "periodSeconds": 1},
-        "volumeMounts": [*mounts, {"name": "data", "mountPath": "/srv"}],
-        "securityContext": security,
-        # A pod that asks for nothing gets next to nothing on a machine that is busy.
-        "resources": {"requests": {"cpu": "50m"}},
-    }
+    own = {"name": name, "image": reference, **({"args": list(args)} if args else {})}
+    servers = {port: own, **(beside or {})}
+    containers = [
+        {
+            **container,
+            "ports": [{"containerPort": listened}],
+            "readinessProbe": {"tcpSocket": {"port": listened}, "periodSeconds": 1},
+            "volumeMounts": [*mounts, {"name": "data", "mountPath": "/srv"}],
+            "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+            # A pod that asks for nothing gets next to nothing on a machine that is busy.
+            "resources": {"requests": {"cpu": "50m"}},
+        }
+        for listened, container in servers.items()
+    ]
     spec = {
         "automountServiceAccountToken": False,
         "priorityClassName": "system-cluster-critical",  # or a rolling Airflow takes its place on a full node
         "securityContext": {"runAsNonRoot": True, "runAsUser": 1000, "seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [container],
+        "containers": containers,
         "volumes": [
             *({"name": secret, "secret": {"secretName": secret}} for secret, _ in secrets),
             {"name": "data", "emptyDir": {}},
         ],
     }
-    service = {"selector": {"app": name}, "ports": [{"port": port}]}
-    return _named("Pod", name, spec=spec), _named("Service", name, spec=service)
+    ports = [{"name": f"port-{listened}", "port": listened} for listened in servers]
+    return _named("Pod", name, spec=spec), _named("Service", name, spec={"selector": {"app": name}, "ports": ports})

@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 import pytest
 
-from components.airflow.git_sync import LINK, ROOT
+from components.airflow.git_sync import LINK, NAME, ROOT
 from ops.airflow_api import AirflowApi
 from testbed.images.recipes import recipe_of
 from testbed.object_store import BUCKET
+from tests.cluster.delivered_dags import HALTS, HUNDRED, SYNCED
 from tests.cluster.looks import run_in, wait_until
 from tests.cluster.platform import Platform
 from tests.cluster.stores import STORE_URL, Stores, key_pair
@@ -22,56 +23,6 @@ SEEN_SECONDS = PERIOD + 10
 git_sync = pytest.mark.skipif(
     recipe_of("git-sync") is None, reason="no registry here serves git-sync's image, and its program is not on PATH"
 )
-SYNCED = """
-from airflow.sdk import dag, task
-from shared.words import WORD
-
-
-@dag(dag_id="synced", description=WORD, schedule=None)
-def synced():
-    @task
-    def in_the_scheduler():
-        print("it says", WORD)
-
-    in_the_scheduler()
-
-
-@dag(dag_id="synced_pod", description=WORD, schedule=None)
-def synced_pod():
-    @task(executor="KubernetesExecutor")
-    def in_a_pod():
-        print("it says", WORD)
-
-    in_a_pod()
-
-
-synced()
-synced_pod()
-"""
-HALTS = """
-import time
-
-from airflow.sdk import Variable, dag, task
-
-
-@dag(schedule=None)
-def halts():
-    @task
-    def first():
-        for _ in range(300):
-            if Variable.get("go_on", default=None):
-                break
-            time.sleep(1)
-
-    @task
-    def second():
-        print("it goes on")
-
-    first() >> second()
-
-
-halts()
-"""
 
 
 @pytest.fixture(scope="module")
@@ -189,12 +140,12 @@ def says(api: AirflowApi, dag_id: str) -> str:
     return line.split()[-1]
 
 
-def is_seen(platform: Platform, api: AirflowApi, word: str) -> None:
+def is_seen(platform: Platform, api: AirflowApi, word: str, seconds: float = SEEN_SECONDS) -> None:
     """A push of ``word`` is seen in time by the dag-processor, and by the scheduler, whose copy is another one."""
     began = time.monotonic()
-    wait_until(lambda: api.get("/dags/synced")["description"] == word, SEEN_SECONDS, f"the push of {word} is seen")
+    wait_until(lambda: api.get("/dags/synced")["description"] == word, seconds, f"the push of {word} is seen")
     parsed = time.monotonic()
-    left = max(1.0, SEEN_SECONDS - (parsed - began))
+    left = max(1.0, seconds - (parsed - began))
     wait_until(lambda: word in copied(platform), left, f"the scheduler has the push of {word}")
     took = time.monotonic() - began
     print(f"git-sync: a push was parsed after {parsed - began:.1f} s, and in the scheduler's copy after {took:.1f} s")
@@ -204,6 +155,18 @@ def copied(platform: Platform) -> str:
     """What the tasks of the LocalExecutor import."""
     words = f"{ROOT}/{LINK}/dags/shared/words.py"
     return run_in(platform, "scheduler", ["cat", words], f"airflow-{AIRFLOW}")
+
+
+def logs_of_git_sync(platform: Platform) -> str:
+    view = platform.view()
+    pods = [pod.metadata.name for pod in view.pods() if pod.metadata.namespace == f"airflow-{AIRFLOW}"]
+    return "".join(view.log(f"airflow-{AIRFLOW}", pod, NAME, 3600) for pod in pods)
+
+
+def restarts_of_git_sync(platform: Platform) -> set[int]:
+    pods = [pod for pod in platform.view().pods() if pod.metadata.namespace == f"airflow-{AIRFLOW}"]
+    sidecars = [one for pod in pods for one in pod.status.init_container_statuses or [] if one.name == NAME]
+    return {one.restart_count for one in sidecars}
 
 
 def states(api: AirflowApi, run_id: str) -> dict[str, str | None]:
@@ -248,35 +211,42 @@ def test_git_sync_over_ssh_brings_a_push_in_time_to_the_scheduler_and_to_tasks_i
 
 
 @git_sync
-def test_a_file_that_breaks_halts_its_own_dags_until_it_is_mended_and_all_others_go_on(
+def test_a_file_that_breaks_halts_its_own_dags_until_it_is_mended_and_a_hundred_others_go_on(
     platform: Platform, stores: Stores
 ) -> None:
-    file = stores.dags / "halts.py"
-
-    def push(word: str, text: str | None) -> None:
+    def push(word: str, **files: str | None) -> None:
         stores.check_out("main")
-        file.unlink(missing_ok=True) if text is None else file.write_text(text)
+        for name, text in files.items():
+            file = stores.dags / f"{name}.py"
+            file.unlink(missing_ok=True) if text is None else file.write_text(text)
         synced(stores, word)
-        is_seen(platform, api, word)
+        is_seen(platform, api, word, 90)  # so many DAGs take their time
+
+    def good(which: str) -> int:
+        return int(api.get(f"/dags/~/dagRuns?dag_id_prefix_pattern=good_&limit=1{which}")["total_entries"])
 
     with platform.airflow(AIRFLOW) as api:
-        push("good", HALTS)
+        push("good", halts=HALTS, hundred=HUNDRED)
         api.wait_for_dag("halts")
+        api.wait_for_dag("good_099")
         run_id = api.trigger("halts")
         wait_until(lambda: states(api, run_id)["first"] == "running", 60, "its first task runs")
-        push("bad", HALTS + "\ndef (:\n")
+        push("bad", halts=HALTS + "\ndef (:\n")
         status_says(platform, "the DAG file halts.py does not import: SyntaxError")
         assert api.get("/dags/halts")["is_stale"]
         # The task that runs ends well; what comes after it waits for the file, and nothing fails.
         api.post("/variables", {"key": "go_on", "value": "yes"})
         wait_until(lambda: states(api, run_id)["first"] == "success", 60, "the task that ran ends")
         assert says(api, "synced") == "bad"
+        assert good("") == 0
+        api.patch("/dags?dag_id_pattern=good_", {"is_paused": False})
+        wait_until(lambda: good("&state=success") == 100, 300, "a run of each of the hundred others ends well")
         assert states(api, run_id) == {"first": "success", "second": None}
         assert api.run("halts", run_id)["state"] == "running"
-        push("mended", HALTS)
+        push("mended", halts=HALTS)
         assert api.wait_for_run("halts", run_id)["state"] == "success"
         assert {task["try_number"] for task in api.tasks("halts", run_id)} == {1}
-        push("none", None)
+        push("none", halts=None, hundred=None)
 
 
 @git_sync
@@ -302,4 +272,21 @@ def test_a_repository_that_gives_nothing_new_is_explained_and_dags_that_are_ther
             status_says(platform, "the server can't be reached. Mend:")
             assert says(api, "synced") == "none"
         synced(stores, "seven")
-        wait_until(lambda: api.get("/dags/synced")["description"] == "seven", 330, "git-sync has found back")
+        wait_until(lambda: api.get("/dags/synced")["description"] == "seven", 90, "git-sync has found back")
+    assert restarts_of_git_sync(platform) == {0}, "looks that fail make no pod unready"
+
+
+@git_sync
+def test_git_sync_over_https_takes_a_token_and_the_authority_that_is_given(platform: Platform, stores: Stores) -> None:
+    git = {"repository": stores.https_repository, "ref": "live"}
+    dags = {"kind": "git-sync", "git": git, "caCertificates": stores.authority}
+    synced(stores, "eight")
+    delivers(platform, dags, {"gitToken": stores.token}, **WITH_PODS)
+    platform.up()
+    with platform.airflow(AIRFLOW) as api:
+        api.wait_for_dag("synced")
+        synced(stores, "nine")
+        is_seen(platform, api, "nine")
+    logs = logs_of_git_sync(platform)
+    assert "https://" in logs
+    assert stores.token not in logs
