@@ -107,6 +107,7 @@ class LogStoreArgs:
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """The data streams, two of an Airflow at most."""
+        """The data streams: two of an Airflow at most, and one of the way in."""
         kinds = ("task", "component") if self.components else ("task",)
-        return tuple(f"logs-airflow.{kind}-{airflow}" for airflow in self.readers for kind in kinds)
+        made = [f"logs-airflow.{kind}-{airflow}" for airflow in self.readers for kind in kinds]
+        return (*made, *(["logs-airflow.component-ingress"] if self.components else []))

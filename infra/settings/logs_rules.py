@@ -51,7 +51,7 @@ def log_readers(settings: "Settings") -> list[AirflowSettings]:
 def log_plan(settings: "Settings", logs: OwnLogs) -> LogPlan:
     """What the environment's own Elasticsearch must hold."""
     active = [airflow for airflow in settings.airflows if airflow.state is AirflowState.ACTIVE]
-    return LogPlan(logs, len(active) * (2 if logs.components else 1))
+    return LogPlan(logs, 2 * len(active) + 1 if logs.components else len(active))
 
 
 def _reader_problems(settings: "Settings", readers: list[AirflowSettings]) -> Iterator[str]:

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.request
@@ -87,15 +88,15 @@ class Store(BaseHTTPRequestHandler):
 class Pipeline:
     """One fluentd, its files, and the store that it writes to."""
 
-    def __init__(self, folder: Path, port: int, components: bool = False) -> None:
+    def __init__(self, folder: Path, port: int, components: bool = False, authority: Path | None = None) -> None:
         self.logs, self.state = folder / "containers", folder / "state"
-        self.folder, self.port, self.components = folder, port, components
+        self.folder, self.port, self.components, self.authority = folder, port, components, authority
         self.logs.mkdir()
         self.state.mkdir()
         self.config = folder / "config"
         self.config.mkdir()
-        for name, text in configuration(components).items():
-            (self.config / name).write_text(text)
+        for name, text in configuration(components, authority is not None).items():
+            (self.config / name).write_text(text.replace("/run/authority/ca.crt", str(authority)))
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.metrics_port = free.getsockname()[1]
@@ -110,7 +111,7 @@ class Pipeline:
             "BUFFER_SIZE": "64m",
             "STORE_HOST": "127.0.0.1",
             "STORE_PORT": str(self.port),
-            "STORE_SCHEME": "http",
+            "STORE_SCHEME": "https" if self.authority else "http",
             "STORE_PATH": "",
             "STORE_USER": "shipper",
             "STORE_PASSWORD": "p@ss word:/1",
@@ -274,3 +275,39 @@ def test_requests_of_the_way_in_go_field_by_field_to_a_stream_that_is_no_teams(p
     assert said == ({json.dumps(request): request, "no JSON": {}} if pipeline.components else {})
     indices = {index for index, _ in Store.documents}
     assert indices == {"logs-airflow.task-main", *(["logs-airflow.component-ingress"] if pipeline.components else [])}
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """One that is its own authority, and its key."""
+    made, key = folder / f"{name}.crt", folder / f"{name}.key"
+    command = f"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN={name}"
+    alternative = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(made)]
+    subprocess.run([*command.split(), *alternative], check=True, capture_output=True)
+    return made, key
+
+
+def test_a_store_is_believed_by_the_authority_that_is_given_and_by_no_other(tmp_path: Path) -> None:
+    Store.documents, Store.status, Store.conflicts, Store.logins = {}, 200, 0, set()
+    own, other = certificate(tmp_path, "own"), certificate(tmp_path, "other")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Store)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*own)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    Thread(target=server.serve_forever, daemon=True).start()
+    made: list[Pipeline] = []
+    try:
+        for name, (authority, _) in (("other", other), ("own", own)):
+            (folder := tmp_path / name).mkdir()
+            made.append(Pipeline(folder, server.server_port, authority=authority))
+            made[-1].start()
+            made[-1].write(line(len(made)))
+        stranger, friend = made
+        wait(lambda: offsets() == [2], "the friend's line stored", friend)
+        log = stranger.folder / "fluentd.log"
+        wait(lambda: "certificate verify failed" in log.read_text(), "the stranger refused", stranger)
+        assert offsets() == [2]
+    finally:
+        for one in made:
+            one.kill()
+        server.shutdown()
+        server.server_close()

@@ -221,6 +221,7 @@ def test_a_team_has_a_stream_and_a_reader_of_its_own_and_one_that_retires_loses_
         "/_data_stream/logs-airflow.component-main",
         "/_data_stream/logs-airflow.task-team-b",
         "/_data_stream/logs-airflow.component-team-b",
+        "/_data_stream/logs-airflow.component-ingress",
     ]
     assert "DROP /_security/user/airflow-team-c" in lines
     assert airflow_cfg(recorded, "team-b")["elasticsearch"]["index_patterns"] == "logs-airflow.task-team-b"
