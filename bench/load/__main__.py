@@ -17,7 +17,7 @@ from typing import Any
 from bench.load.backfill import DAYS, SAMPLES, Year, a_year, percentile
 from bench.load.standalone import standalone
 from bench.load.usage import Usage, cluster_name
-from bench.load.work import DAY, Counted, Size, work_off
+from bench.load.work import DAY, Counted, Size, first_tries, work_off
 from ops.airflow_api import AirflowApi
 from testbed.progress import Failure, Progress
 from tests.cluster.platform import Platform
@@ -104,6 +104,8 @@ class Measurement:
 
         with self.progress.step(f"{which}: {self.size.dags} DAGs, {self.size.tasks} tasks"):
             self.counted[which] = work_off(api, self.size, DEADLINE_SECONDS, look)
+        if not self.counted[which].is_whole(self.size):
+            print("\n".join(first_tries(api)))
         for usage in usages:
             self._say(which, usage)
 

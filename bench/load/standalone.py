@@ -8,7 +8,6 @@ from typing import Any
 from kubernetes import client
 
 from ops.airflow_api import AirflowApi
-from testbed.build import run
 from tests.cluster.looks import wait_until
 from tests.cluster.platform import Platform
 
@@ -16,8 +15,10 @@ NAME = "standalone"
 HOME = "/home/standalone"
 PORT = 8080
 START_SECONDS = 300
-# As it comes: LocalExecutor, SQLite, everything in one pod. Only the examples are left out.
+# As it comes: LocalExecutor, SQLite, everything in one pod. But without the examples, and with eight tasks at once, not
+# 32: SQLite is locked by one while the next writes, and then its api-server answers nobody for minutes.
 ENV = {
+    "AIRFLOW__CORE__PARALLELISM": "8",
     "AIRFLOW_HOME": HOME,
     "AIRFLOW__CORE__DAGS_FOLDER": "/opt/airflow/dags",
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -62,10 +63,9 @@ def standalone(platform: Platform) -> Iterator[AirflowApi]:
 
 def _password(platform: Platform) -> str:
     """What it wrote down for its administrator; empty as long as there is none."""
-    kubectl = [platform.cluster.kubectl, f"--kubeconfig={platform.cluster.kubeconfig}", f"--namespace={NAME}"]
     show = f"cat {HOME}/simple_auth_manager_passwords.json.generated 2> /dev/null || true"
     core: Any = client.CoreV1Api(platform.api_client())
     if core.read_namespaced_pod_status(NAME, NAME).status.phase != "Running":
         return ""
-    said = run([*kubectl, "exec", NAME, "--", "bash", "-c", show])
+    said = platform.kubectl(f"--namespace={NAME}", "exec", NAME, "--", "bash", "-c", show)
     return str(json.loads(said)["admin"]) if said.strip() else ""

@@ -22,7 +22,8 @@ class Usage:
 
     cluster: str
     api: client.ApiClient
-    _folders: dict[str, list[Path]] = field(default_factory=dict)
+    _folders: dict[str, list[list[Path]]] = field(default_factory=lambda: defaultdict(list))
+    """Of each part its pods; of each pod its folders: one in each hierarchy, and more than one of those may count."""
     _begun: dict[str, float] = field(default_factory=dict)
     _peak: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     _machine: tuple[float, float] = (0.0, 0.0)
@@ -37,14 +38,14 @@ class Usage:
             uid = pod.metadata.uid
             found = [path for root in roots for path in root.rglob(f"*{uid}*")]
             found += [path for root in roots for path in root.rglob(f"*{uid.replace('-', '_')}*")]
-            self._folders.setdefault(name, []).extend(path for path in found if path.is_dir())
+            self._folders[name].append([path for path in found if path.is_dir()])
         self._begun = {name: self._cpu(name) for name in self._folders}
         self._machine = _machine()
 
     def look(self) -> None:
         """Take the memory of this moment into account."""
-        for name, folders in self._folders.items():
-            self._peak[name] = max(self._peak[name], sum(_memory(folder) for folder in folders))
+        for name, pods in self._folders.items():
+            self._peak[name] = max(self._peak[name], sum(max(map(_memory, pod), default=0) for pod in pods))
 
     def rows(self) -> list[tuple[str, float, int]]:
         """Part, seconds of CPU since the beginning, peak memory in MiB; what used most comes first."""
@@ -58,7 +59,7 @@ class Usage:
         return cores * busy / all_of_it if all_of_it else 0.0
 
     def _cpu(self, name: str) -> float:
-        return sum(_seconds(folder) for folder in self._folders[name])
+        return sum(max(map(_seconds, pod), default=0.0) for pod in self._folders[name])
 
 
 def cluster_name(cluster: Cluster) -> str:
@@ -70,8 +71,7 @@ def _seconds(folder: Path) -> float:
     """CPU of a cgroup, v1 or v2; 0 in a hierarchy that doesn't count it."""
     try:
         if (folder / "cpuacct.usage").exists():
-            # cpu and cpuacct may be one hierarchy under two names: only one of them counts.
-            return int((folder / "cpuacct.usage").read_text()) / NANOSECONDS if "cpuacct" in str(folder) else 0.0
+            return int((folder / "cpuacct.usage").read_text()) / NANOSECONDS
         if (folder / "cpu.stat").exists():
             stat = dict(line.split() for line in (folder / "cpu.stat").read_text().splitlines())
             return int(stat.get("usage_usec", 0)) / MICROSECONDS

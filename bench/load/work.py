@@ -96,6 +96,17 @@ def work_off(
     return _count(api, began)
 
 
+def first_tries(api: AirflowApi, most: int = 3) -> list[str]:
+    """What became of tasks that needed more than one try: the ends of their first tries' logs, of ``most`` of them."""
+    said: list[str] = []
+    for number in (2, 3):
+        found = ask(api, f"/dags/~/dagRuns/~/taskInstances?{OURS}&try_number={number}&limit={most}")["task_instances"]
+        for task in found[: most - len(said)]:
+            lines = api.log(task["dag_id"], task["dag_run_id"], task, attempt=1)
+            said.append("\n    ".join([f"{task['dag_id']}.{task['task_id']}, first try:", *lines[-20:]]))
+    return said
+
+
 def moment(text: str) -> float:
     """Seconds since 1970 of a time as the REST API writes it."""
     return datetime.fromisoformat(text).timestamp()

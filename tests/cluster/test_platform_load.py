@@ -9,7 +9,7 @@ from bench.load.backfill import a_year
 from bench.load.work import FEW, work_off
 from tests.cluster.platform import Platform
 
-pytestmark = [pytest.mark.cluster, pytest.mark.long]
+pytestmark = pytest.mark.cluster
 LANE = {
     "replicas": 1,
     "concurrency": 2,
@@ -38,6 +38,7 @@ def lanes(platform: Platform) -> Iterator[Platform]:
         yield platform
 
 
+@pytest.mark.long
 def test_days_of_backfill_keep_to_the_workers_of_their_lane_and_todays_runs_succeed_beside_them(
     lanes: Platform,
 ) -> None:

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Applies a plan, one line after the other: VERB PATH [FILE]. What is as it should be stays so.
 #   PUT    says how something has to be
 #   MAKE   makes what isn't there

@@ -1,3 +1,4 @@
+#!/usr/bin/env bash
 # Ready once the cluster has been green since this process began: a roll then takes the next node only when every shard
 # has all its copies again. From then on, as long as the node answers. A cluster that can't become green must still be
 # reached, to be mended: after PATIENCE seconds a node that answers is ready all the same.
