@@ -14,7 +14,7 @@ from ops.diff_report import ALLOWING_LABEL, Report
 from ops.offline import offline, offline_file
 from testbed.progress import Failure, Progress
 from tests.engine.projects import PROGRAM, Project, Tree, copied
-from tests.engine.stacks import TAUGHT, WATCHING
+from tests.engine.stacks import WATCHING
 
 pytestmark = pytest.mark.engine
 
@@ -137,7 +137,7 @@ def test_a_new_team_is_new_and_the_other_does_not_notice(project: Project) -> No
     assert report.counts["create"] > 60
     others = {title: operation for title, operation in effects(report).items() if "team-b" not in title}
     # Its annotation comes from what also waits for the new team's; the update itself finds it unchanged.
-    assert others == {"ServiceAccount main-database-bootstrap-service-account": "update", **TOLD, **TAUGHT}
+    assert others == {"ServiceAccount main-database-bootstrap-service-account": "update", **TOLD}
 
 
 def test_a_renamed_team_is_refused(project: Project) -> None:
