@@ -42,6 +42,25 @@ def test_a_stack_comes_up_stays_as_it_is_and_goes_once_its_protection_is_lifted(
     assert inside < min(order.index(name) for name in gone.of_kind("Cluster", "NodePool"))
 
 
+def test_a_certificate_comes_by_acme_or_from_secret_manager_and_stays(tmp_path: Path) -> None:
+    def by(**tls: Any) -> Any:
+        way_in = {"domain": "airflow.example.com", "dns": {"zone": "example-com"}, "tls": tls}
+        return lambda tree: tree.update(ingress=way_in)
+
+    stack = offline_stack("dev", tmp_path)
+    by_acme = by(kind="cert-manager", acme={"email": "platform@example.com"})
+    kept = by(kind="secret-manager", certificate="way-in", key="way-in-key")
+    made = stack.up(by_acme).by_resource
+    assert made.keys() >= {"ClusterIssuer ingress-issuer", "DnsManagedZoneIamMember ingress-certificate-challenges"}
+    moved = stack.up(kept)
+    assert moved.of_kind("SecretSync", "SecretProviderClass", "Cluster") == {
+        "SecretSync ingress-synced-certificate": ["create"],
+        "SecretProviderClass ingress-certificate-source": ["create"],
+        "Cluster gke-cluster": ["update"],
+    }
+    assert stack.up(kept).changed == {}
+
+
 def test_the_bootstrap_comes_up_stays_as_it_is_and_cannot_be_destroyed(tmp_path: Path) -> None:
     stack = offline_stack("bootstrap", tmp_path)
     made = stack.up()
