@@ -8,7 +8,7 @@ from components.gcp.backup_check import ACCOUNT, BackupCheck, BackupCheckArgs
 from components.gcp.identities import WorkloadIdentity, WorkloadIdentityArgs, allow_backup_list
 from components.workload import Nodes
 from infra.foundations import Kubernetes
-from infra.google_cloud import GoogleCloud
+from infra.google_cloud import GoogleCloud, known_after
 from infra.instances import Instance
 from infra.settings import CloudSqlDatabase, Settings
 
@@ -54,7 +54,7 @@ def check_backups(
             project=instance.project,
             instance=instance.name,
             namespace=database.namespace,
-            account=pulumi.Output.all(identity.email, allowed.id).apply(lambda known: str(known[0])),
+            account=known_after(identity.email, allowed),
             checksum_key=checksum_key,
             nodes=nodes,
             priority=priority,

@@ -105,6 +105,7 @@ def deploy(settings: Settings, environment: str) -> None:
         offer(settings, environment, database, image, cluster.kubeconfig, network, priority, checksum_key, opts)
     routes = way_in_of(settings, google, cluster, images, checksum_key, network, nodes, priority, opts)
     logs = logs_of(settings, google, cluster, images, checksum_key, network, nodes, priority, routes, opts)
+    connections = connection_budgets(settings)
     airflows: dict[str, Airflow] = {}
     for asked in settings.airflows:
         secrets = settings.secrets.get(asked.name, ProvidedSecrets())
@@ -124,7 +125,7 @@ def deploy(settings: Settings, environment: str) -> None:
                 admin_email=asked.admin_email,
                 sign_in=sign_in_of(asked, secrets),
                 parallelism=capacity(asked).parallelism,
-                connection_limit=connection_budgets(settings)[asked.name],
+                connection_limit=connections[asked.name],
                 sizing=sizing_of(asked, images),
                 identity=home.identity if home else None,
                 nodes=_component_nodes(settings),

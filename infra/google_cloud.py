@@ -202,7 +202,7 @@ class GoogleCloud:
             self._opts,
         )
         allowed = self._allow("database-bootstrap-database", instance, identity)
-        return _known_after(identity.email, allowed)
+        return known_after(identity.email, allowed)
 
     def home(
         self,
@@ -239,7 +239,7 @@ class GoogleCloud:
                 allow_secrets(f"{airflow.name}-airflow-secrets", self.google.project, prefix, components.member, opts)
             )
         return Home(
-            Identity(_known_after(components.email, *grants, *allowed), _known_after(tasks.email, *grants)),
+            Identity(known_after(components.email, *grants, *allowed), known_after(tasks.email, *grants)),
             bucket.bucket,
             dags.bucket if dags else None,
         )
@@ -338,6 +338,6 @@ def _pool(asked: NodePool) -> PoolArgs:
     return PoolArgs(asked.machine_type, asked.min_nodes, asked.max_nodes, asked.disk_gib, asked.spot)
 
 
-def _known_after(value: pulumi.Output[str], *resources: pulumi.CustomResource) -> pulumi.Output[str]:
+def known_after(value: pulumi.Output[str], *resources: pulumi.CustomResource) -> pulumi.Output[str]:
     """``value``, for whoever must wait for ``resources``."""
     return pulumi.Output.all(value, *(resource.id for resource in resources)).apply(lambda known: str(known[0]))

@@ -7,7 +7,7 @@ from components.gcp.storage import SnapshotBucket, SnapshotBucketArgs
 from components.logs import Snapshots
 from components.logs.store_args import ELASTICSEARCH, NAMESPACE
 from infra.foundations import Kubernetes
-from infra.google_cloud import GoogleCloud
+from infra.google_cloud import GoogleCloud, known_after
 
 
 def log_snapshots(google: GoogleCloud, cluster: Kubernetes, days: int) -> Snapshots:
@@ -37,6 +37,4 @@ def log_snapshots(google: GoogleCloud, cluster: Kubernetes, days: int) -> Snapsh
         ),
         opts,
     )
-    # Known when it may use the bucket.
-    email = pulumi.Output.all(identity.email, bucket.grant.id).apply(lambda known: str(known[0]))
-    return Snapshots(bucket.bucket, email, days)
+    return Snapshots(bucket.bucket, known_after(identity.email, bucket.grant), days)

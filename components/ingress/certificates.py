@@ -6,10 +6,10 @@ from datetime import datetime
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-import pulumi_tls as tls
 from cryptography import x509
 from pulumi_kubernetes.apiextensions import CustomResource
 
+from components.authority import SigningArgs, signed
 from components.ingress.args import AcmeIssuer, ExistingSecret, Given, IngressArgs, Issued, Issuer, SelfSigned, Synced
 from components.workload import metadata
 
@@ -60,39 +60,23 @@ def make_certificate(
 
 
 def _self_signed(name: str, asked: SelfSigned, namespace: pulumi.Output[str], parent: pulumi.Resource) -> Certificate:
-    opts = pulumi.ResourceOptions(parent=parent)
-    authority_key = tls.PrivateKey(f"{name}-authority-key", algorithm="ECDSA", ecdsa_curve="P256", opts=opts)
-    authority = tls.SelfSignedCert(
-        f"{name}-authority",
-        private_key_pem=authority_key.private_key_pem,
-        subject={"common_name": "airflow-platform's own authority", "organization": "airflow-platform"},
-        is_ca_certificate=True,
-        validity_period_hours=AUTHORITY_HOURS,
-        allowed_uses=["cert_signing", "crl_signing"],
-        opts=opts,
+    made = signed(
+        name,
+        SigningArgs(
+            authority="airflow-platform's own authority",
+            authority_hours=AUTHORITY_HOURS,
+            subject={"common_name": asked.hosts[0]},
+            hosts=asked.hosts,
+            hours=asked.days * _DAY,
+            # Not more than half of it, or a short-lived one would be due from the beginning.
+            renewed_hours=min(RENEWED_HOURS, asked.days * _DAY // 2),
+            uses=("digital_signature", "key_encipherment", "server_auth"),
+        ),
+        parent,
     )
-    key = tls.PrivateKey(f"{name}-certificate-key", algorithm="ECDSA", ecdsa_curve="P256", opts=opts)
-    request = tls.CertRequest(
-        f"{name}-certificate-request",
-        private_key_pem=key.private_key_pem,
-        subject={"common_name": asked.hosts[0]},
-        dns_names=list(asked.hosts),
-        opts=opts,
-    )
-    certificate = tls.LocallySignedCert(
-        f"{name}-certificate",
-        cert_request_pem=request.cert_request_pem,
-        ca_private_key_pem=authority_key.private_key_pem,
-        ca_cert_pem=authority.cert_pem,
-        validity_period_hours=asked.days * _DAY,
-        # Not more than half of it, or a short-lived one would be due from the beginning.
-        early_renewal_hours=min(RENEWED_HOURS, asked.days * _DAY // 2),
-        allowed_uses=["digital_signature", "key_encipherment", "server_auth"],
-        opts=opts,
-    )
-    secret = _secret(name, certificate.cert_pem, key.private_key_pem, namespace, parent)
-    end = certificate.validity_end_time.apply(lambda text: int(datetime.fromisoformat(text).timestamp()))
-    return Certificate(SECRET, (secret,), authority.cert_pem, end)
+    secret = _secret(name, made.certificate.cert_pem, made.key.private_key_pem, namespace, parent)
+    end = made.certificate.validity_end_time.apply(lambda text: int(datetime.fromisoformat(text).timestamp()))
+    return Certificate(SECRET, (secret,), made.authority.cert_pem, end)
 
 
 def _issued(name: str, asked: Issued, namespace: pulumi.Output[str], parent: pulumi.Resource) -> CustomResource:

@@ -157,17 +157,16 @@ def run_kibana(
         {"SERVER": f"http://{NAME}.{NAMESPACE}.svc.cluster.local:{PORT}", "HEALTH": "/api/status"},
         args,
         superuser,
-        {PLAN: "IMPORT /api/saved_objects/_import?overwrite=true objects.ndjson\n", **_objects(args)},
+        {
+            PLAN: "IMPORT /api/saved_objects/_import?overwrite=true objects.ndjson\n",
+            "objects.ndjson": saved_objects(args.components),
+        },
         namespace,
         teller,
         parent,
         [service, *depends_on],
     )
     return service
-
-
-def _objects(args: LogStoreArgs) -> dict[str, str]:
-    return {"objects.ndjson": saved_objects(args.components)}
 
 
 def _container(asked: KibanaArgs) -> Container:

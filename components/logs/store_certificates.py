@@ -5,8 +5,8 @@ from typing import Final
 
 import pulumi
 import pulumi_kubernetes as kubernetes
-import pulumi_tls as tls
 
+from components.authority import SigningArgs, signed
 from components.logs.store_args import ELASTICSEARCH, HOST, NAMESPACE, NODES_SERVICE
 from components.workload import metadata
 
@@ -42,44 +42,28 @@ def make_store_certificate(name: str, namespace: pulumi.Output[str], parent: pul
 
     One for all: a node proves that it belongs to the cluster, not which one it is; names of pods come and go with it.
     """
-    opts = pulumi.ResourceOptions(parent=parent)
-    authority_key = tls.PrivateKey(f"{name}-authority-key", algorithm="ECDSA", ecdsa_curve="P256", opts=opts)
-    authority = tls.SelfSignedCert(
-        f"{name}-authority",
-        private_key_pem=authority_key.private_key_pem,
-        subject={"common_name": "airflow-platform's log store", "organization": "airflow-platform"},
-        is_ca_certificate=True,
-        validity_period_hours=AUTHORITY_YEARS * _YEAR,
-        allowed_uses=["cert_signing", "crl_signing"],
-        opts=opts,
-    )
-    key = tls.PrivateKey(f"{name}-certificate-key", algorithm="ECDSA", ecdsa_curve="P256", opts=opts)
-    request = tls.CertRequest(
-        f"{name}-certificate-request",
-        private_key_pem=key.private_key_pem,
-        subject={"common_name": ELASTICSEARCH, "organization": "airflow-platform"},
-        dns_names=list(NAMES),
-        ip_addresses=["127.0.0.1"],
-        opts=opts,
-    )
-    certificate = tls.LocallySignedCert(
-        f"{name}-certificate",
-        cert_request_pem=request.cert_request_pem,
-        ca_private_key_pem=authority_key.private_key_pem,
-        ca_cert_pem=authority.cert_pem,
-        validity_period_hours=CERTIFICATE_YEARS * _YEAR,
-        early_renewal_hours=RENEWED_YEARS * _YEAR,
-        allowed_uses=["digital_signature", "key_encipherment", "server_auth", "client_auth"],
-        opts=opts,
+    made = signed(
+        name,
+        SigningArgs(
+            authority="airflow-platform's log store",
+            authority_hours=AUTHORITY_YEARS * _YEAR,
+            subject={"common_name": ELASTICSEARCH, "organization": "airflow-platform"},
+            hosts=NAMES,
+            addresses=("127.0.0.1",),
+            hours=CERTIFICATE_YEARS * _YEAR,
+            renewed_hours=RENEWED_YEARS * _YEAR,
+            uses=("digital_signature", "key_encipherment", "server_auth", "client_auth"),
+        ),
+        parent,
     )
     secret = kubernetes.core.v1.Secret(
         f"{name}-tls",
         metadata=metadata(SECRET, namespace),
         string_data={
-            AUTHORITY_FILE: authority.cert_pem,
-            "tls.crt": certificate.cert_pem,
-            "tls.key": key.private_key_pem_pkcs8,
+            AUTHORITY_FILE: made.authority.cert_pem,
+            "tls.crt": made.certificate.cert_pem,
+            "tls.key": made.key.private_key_pem_pkcs8,
         },
-        opts=opts,
+        opts=pulumi.ResourceOptions(parent=parent),
     )
-    return StoreCertificate(secret, authority.cert_pem)
+    return StoreCertificate(secret, made.authority.cert_pem)
