@@ -14,6 +14,7 @@ from testbed.progress import Failure
 POLL_SECONDS = 1.0
 ANSWER_SECONDS = 30.0
 NOT_FOUND = 404
+SERVER_ERROR = 500
 FINISHED = ("success", "failed")
 
 
@@ -50,12 +51,24 @@ class AirflowApi:
                 )
             time.sleep(POLL_SECONDS)
 
-    def get(self, path: str) -> Any:
-        """The JSON at ``/api/v2`` + ``path``. An api-server that has heard and is too busy to answer is asked again."""
-        try:
-            return self._request("GET", f"/api/v2{path}")
-        except TimeoutError:
-            return self._request("GET", f"/api/v2{path}")
+    def get(self, path: str, patience_seconds: float = 0) -> Any:
+        """The JSON at ``/api/v2`` + ``path``. An api-server that has heard and is too busy to answer is asked again.
+
+        ``patience_seconds``: for as long it is asked whatever it does, as long as it does not say no.
+        """
+        end = time.monotonic() + patience_seconds
+        asked = 0
+        while True:
+            asked += 1
+            try:
+                return self._request("GET", f"/api/v2{path}")
+            except OSError as error:
+                refused = isinstance(error, urllib.error.HTTPError) and error.code < SERVER_ERROR
+                heard = isinstance(error, TimeoutError) and asked == 1
+                if refused or not (heard or time.monotonic() < end):
+                    raise
+            if patience_seconds:
+                time.sleep(POLL_SECONDS)
 
     def post(self, path: str, body: Any) -> Any:
         """What posting ``body`` to ``/api/v2`` + ``path`` returns."""

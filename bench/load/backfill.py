@@ -6,7 +6,7 @@ import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bench.load.work import ask, moment, total
+from bench.load.work import PATIENCE_SECONDS, moment, total
 from ops.airflow_api import AirflowApi
 from testbed.progress import Failure
 
@@ -111,7 +111,7 @@ def _create(api: AirflowApi, days: int) -> int:
 
 
 def _is_done(api: AirflowApi, backfill: int) -> bool:
-    return ask(api, f"/backfills/{backfill}")["completed_at"] is not None
+    return api.get(f"/backfills/{backfill}", PATIENCE_SECONDS)["completed_at"] is not None
 
 
 def _days(api: AirflowApi, state: str) -> int:

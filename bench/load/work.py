@@ -2,7 +2,6 @@
 
 import json
 import time
-import urllib.error
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -15,7 +14,8 @@ from testbed.progress import Failure
 PREFIX = "load_"
 OURS = f"dag_id_prefix_pattern={PREFIX}"
 POLL_SECONDS = 2.0
-SERVER_ERROR = 500
+PATIENCE_SECONDS = 120
+"""Under load an api-server may be too busy to answer in time."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,8 @@ def first_tries(api: AirflowApi, most: int = 3) -> list[str]:
     """What became of tasks that needed more than one try: the ends of their first tries' logs, of ``most`` of them."""
     said: list[str] = []
     for number in (2, 3):
-        found = ask(api, f"/dags/~/dagRuns/~/taskInstances?{OURS}&try_number={number}&limit={most}")["task_instances"]
+        path = f"/dags/~/dagRuns/~/taskInstances?{OURS}&try_number={number}&limit={most}"
+        found = api.get(path, PATIENCE_SECONDS)["task_instances"]
         for task in found[: most - len(said)]:
             lines = api.log(task["dag_id"], task["dag_run_id"], task, attempt=1)
             said.append("\n    ".join([f"{task['dag_id']}.{task['task_id']}, first try:", *lines[-20:]]))
@@ -112,22 +113,9 @@ def moment(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def ask(api: AirflowApi, path: str) -> Any:
-    """The JSON at ``path``, from an api-server that may be too busy to answer in time: asked again, for two minutes."""
-    end = time.monotonic() + 120
-    while True:
-        try:
-            return api.get(path)
-        except OSError as error:
-            refused = isinstance(error, urllib.error.HTTPError) and error.code < SERVER_ERROR
-            if refused or time.monotonic() > end:
-                raise
-        time.sleep(POLL_SECONDS)
-
-
 def total(api: AirflowApi, path: str) -> int:
     """How many there are of what ``path`` lists."""
-    return int(ask(api, f"{path}&limit=1")["total_entries"])
+    return int(api.get(f"{path}&limit=1", PATIENCE_SECONDS)["total_entries"])
 
 
 def _await_dags(api: AirflowApi, size: Size) -> None:
@@ -154,7 +142,7 @@ def _count(api: AirflowApi, began: float) -> Counted:
     tasks = f"/dags/~/dagRuns/~/taskInstances?{OURS}"
     done = f"{tasks}&state=success"
     first = total(api, f"{done}&try_number=1")
-    last: list[dict[str, Any]] = ask(api, f"{done}&order_by=-end_date&limit=1")["task_instances"]
+    last: list[dict[str, Any]] = api.get(f"{done}&order_by=-end_date&limit=1", PATIENCE_SECONDS)["task_instances"]
     return Counted(
         runs=_runs(api),
         succeeded=_runs(api, "state=success"),

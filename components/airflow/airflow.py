@@ -3,10 +3,12 @@
 Deliberately not here: the database server, the cluster and the way in, which several Airflows share.
 """
 
+from collections.abc import Mapping
+
 import pulumi
 import pulumi_kubernetes as kubernetes
 
-from components.airflow.access import grant_access
+from components.airflow.access import ServiceAccounts, grant_access
 from components.airflow.args import AirflowArgs, SharedServer
 from components.airflow.backfill import POOL, policy_files
 from components.airflow.celery.broker import make_broker
@@ -77,19 +79,11 @@ class Airflow(pulumi.ComponentResource):
         dags = dag_parts(name, args, self.namespace, self, FILES_FOLDER)
         self.version = dags.version
         accounts = grant_access(name, self.namespace, self, args.launches_pods, args.celery is not None, args.identity)
-        if args.pod_operator:
-            # The triggerer, one of the components, waits for the pods of tasks that are deferred.
-            launchers = [
-                accounts.tasks,
-                accounts.scheduler if args.runs_tasks_in_scheduler else None,
-                accounts.components,
-            ]
-            grant_launches(name, self.namespace, [one for one in launchers if one is not None], self)
-        if args.launches_pods:
-            until_done(f"{name}-task-budget", "task", self.namespace, selector(name, "task"), self)
+        _let_launch(name, args, accounts, self.namespace, self)
         broker = make_broker(name, args, self.namespace, self)
 
-        files = _files(name, namespace_name, args, dags, logs)
+        templates = pod_templates(name, args, dags, logs)
+        files = _files(name, namespace_name, args, dags, logs, templates)
         config = kubernetes.core.v1.ConfigMap(
             f"{name}-config",
             metadata=metadata(CONFIG_MAP, self.namespace),
@@ -106,9 +100,7 @@ class Airflow(pulumi.ComponentResource):
         ]
         mounted = [
             *restricted,
-            *leave_task_pods(
-                name, namespace_name, args, pod_templates(name, args, dags, logs), accounts.scheduler, self
-            ),
+            *leave_task_pods(name, namespace_name, args, templates, accounts.scheduler, self),
             *measured,
             config,
             *given,
@@ -144,7 +136,21 @@ class Airflow(pulumi.ComponentResource):
         self.register_outputs({"namespace": self.namespace, "url": self.url, "version": self.version})
 
 
-def _files(name: str, namespace: str, args: AirflowArgs, dags: DagParts, logs: LogStoreParts) -> dict[str, str]:
+def _let_launch(
+    name: str, args: AirflowArgs, accounts: ServiceAccounts, namespace: pulumi.Output[str], parent: pulumi.Resource
+) -> None:
+    """Lets what may launch pods do so, and has drains wait for tasks' own."""
+    if args.pod_operator:
+        # The triggerer, one of the components, waits for the pods of tasks that are deferred.
+        launchers = [accounts.tasks, accounts.scheduler if args.runs_tasks_in_scheduler else None, accounts.components]
+        grant_launches(name, namespace, [one for one in launchers if one is not None], parent)
+    if args.launches_pods:
+        until_done(f"{name}-task-budget", "task", namespace, selector(name, "task"), parent)
+
+
+def _files(
+    name: str, namespace: str, args: AirflowArgs, dags: DagParts, logs: LogStoreParts, templates: Mapping[str, str]
+) -> dict[str, str]:
     """What all pods see in one folder."""
     files = {
         "airflow.cfg": airflow_cfg(name, namespace, args, dags, logs.sections),
@@ -157,7 +163,7 @@ def _files(name: str, namespace: str, args: AirflowArgs, dags: DagParts, logs: L
     if args.sizing.pooler:
         files[MODULE] = script(MODULE)
     if args.launches_pods:
-        files |= pod_templates(name, args, dags, logs)
+        files |= templates
     if args.backfill:
         files |= policy_files()
     if args.operation.notifications:

@@ -71,3 +71,10 @@ def test_what_changes_something_is_asked_for_once(busy: Busy) -> None:
     with pytest.raises(TimeoutError):
         AirflowApi(busy.url, "", "").post("/dags/one/dagRuns", {})
     assert len(busy.heard) == 1
+
+
+@pytest.mark.parametrize("busy", [3], indirect=True)
+def test_with_patience_it_is_asked_until_it_answers(busy: Busy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(airflow_api, "POLL_SECONDS", 0.01)
+    assert AirflowApi(busy.url, "", "").get("/dags", patience_seconds=10) == {}
+    assert busy.heard == ["GET /api/v2/dags"] * 4
