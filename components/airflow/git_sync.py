@@ -126,8 +126,10 @@ class GitSync:
         if self.ca_certificates is None:
             return signed
         held = signed or GitLogin({})
-        trusted: EnvVarArgsDict = {"name": "GIT_SSL_CAINFO", "value": f"{SECRET_FOLDER}/ca"}
-        return replace(held, files={**held.files, "ca": key_file(self.ca_certificates)}, env=(trusted,))
+        # git's own, and that of git-sync itself (a Go program), which asks GitHub's API for an app's token.
+        names = ("GIT_SSL_CAINFO", *(["SSL_CERT_FILE"] if self.github_app else []))
+        trusted: list[EnvVarArgsDict] = [{"name": name, "value": f"{SECRET_FOLDER}/ca"} for name in names]
+        return replace(held, files={**held.files, "ca": key_file(self.ca_certificates)}, env=trusted)
 
     def _signed_in(self, token: pulumi.Output[str] | None, app_key: pulumi.Output[str] | None) -> GitLogin | None:
         """Over https."""

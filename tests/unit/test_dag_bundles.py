@@ -8,7 +8,19 @@ import pytest
 
 from tests.unit.recorder import Recording
 from tests.unit.stack_files import Tree, deployed
-from tests.unit.test_dag_delivery import HOST_KEY, TOKEN, first, git, given, init_containers, openssh_key, over_ssh, own
+from tests.unit.test_dag_delivery import (
+    CERTIFICATE,
+    HOST_KEY,
+    TOKEN,
+    first,
+    git,
+    given,
+    init_containers,
+    openssh_key,
+    over_ssh,
+    own,
+    syncs,
+)
 from tests.unit.test_environment import airflow_cfg, leaves, pods
 
 COMPONENTS = {"main-api-server", "main-scheduler", "main-dag-processor", "main-triggerer"}
@@ -231,6 +243,17 @@ def test_a_github_app_signs_in_with_a_key_that_only_git_sync_sees() -> None:
             "--github-base-url=https://github.acme.example/api/v3",
         } <= set(container["args"]), name
         assert not [flag for flag in container["args"] if "password" in flag], name
+
+
+def test_an_authority_that_is_given_vouches_for_the_server_that_an_app_signs_in_at_too() -> None:
+    def change(tree: Tree) -> None:
+        app = {"clientId": "Iv1.0123", "installationId": "42"}
+        first(tree)["dags"].update(githubApp=app, caCertificates=CERTIFICATE)
+        given(githubAppKey=openssh_key())(tree)
+
+    for name, container in syncs(deployed("dev", change)).items():
+        trusted = {one["name"]: one["value"] for one in container["env"]}
+        assert trusted == dict.fromkeys(("GIT_SSL_CAINFO", "SSL_CERT_FILE"), "/run/secrets/git/ca"), name
 
 
 def test_plugins_from_the_repository_are_beside_every_component_and_no_job() -> None:
