@@ -47,7 +47,7 @@ drift: .venv/ready ## What in STACK is not what its state says. Changes nothing
 	@$(PYTHON) -m ops.live drift --stack=$(STACK) --format=$(or $(FORMAT),text)
 
 .PHONY: down
-down: .venv/ready ## Stop STACK; with DELETE=1 also delete its data
+down: .venv/ready ## Stop STACK on this machine (DELETE=1: its data goes, too); elsewhere delete all that STACK has made
 	@$(PYTHON) -m ops down --stack=$(STACK) $(if $(DELETE),--delete)
 
 .PHONY: status

@@ -1,7 +1,6 @@
 """The commands behind the Makefile. A mistake of the user's gets a text that says what to mend, and no traceback."""
 
 import argparse
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from ops.backups import fetch_backup
 from ops.cluster_view import ClusterView
 from ops.commands import command
 from ops.costs import costs
+from ops.down import down
 from ops.dump import dump
 from ops.engine import engine_on
 from ops.kubeconfig import kubeconfig
@@ -107,25 +107,6 @@ def preview(on: Target, progress: Progress, source: Path) -> None:
         engine.policy_packs = [ROOT / "policy" / "pack"]
         outcome = engine.preview(print)
     progress.say(f"  preview: {outcome}")
-
-
-def down(on: Target, progress: Progress, delete: bool) -> None:
-    """Stop the testbed's cluster, or destroy the stack in a cluster that is not ours to stop."""
-    if on.testbed:
-        on.testbed.down(delete=delete)
-        if delete:
-            shutil.rmtree(on.home, ignore_errors=True)
-            if on.stack.encryption:
-                print(
-                    "What stands encrypted in its stack file can't be read any more: the passphrase is gone. Before "
-                    "the next `make up` take `encryptionsalt` and everything with `secure:` out of it."
-                )
-        kept = "" if delete else " Its data stays for the next `make up`; `make down DELETE=1` removes it, too."
-        print(f"Stack {on.name} is down.{kept}")
-        return
-    with engine_on(on, progress) as engine, progress.step(f"pulumi destroy, stack {on.name}"):
-        outcome = engine.destroy()
-    print(f"Stack {on.name} is destroyed: {outcome}")
 
 
 def password(on: Target, airflow: str) -> None:

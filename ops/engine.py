@@ -116,16 +116,28 @@ class Engine:
         changes = _by_name(result.summary.resource_changes or {})
         return Outcome(changes, {key: output.value for key, output in result.outputs.items()})
 
-    def destroy(self, observe: Observer | None = None) -> Outcome:
-        """Delete all that the stack has made. Refused while something is protected, and then nothing is deleted."""
+    def rehearse_destroy(self) -> None:
+        """Refuse a destruction while something is protected: the engine itself meets a protected resource only after it
+        has deleted what depends on it. A preview meets it, too."""
         self.check(Operation.DESTROY)
-        # The engine meets a protected resource only after it has deleted what depends on it. A preview meets it, too.
         rehearsal = _Watch(self.progress)
         with self._explained(rehearsal, PROTECTED):
             self.stack.preview_destroy(on_event=rehearsal.event, color="never")
+
+    def destroy(self, observe: Observer | None = None, targets: Sequence[str] = ()) -> Outcome:
+        """Delete all that the stack has made, or only ``targets``, URNs, and all that depends on them.
+
+        Refused while something is protected, and then nothing is deleted.
+        """
+        self.rehearse_destroy()
         watch = _Watch(self.progress, observe)
         with self._explained(watch, PROTECTED), _interruptible(watch):
-            result = self.stack.destroy(on_event=watch.event, color="never")
+            result = self.stack.destroy(
+                on_event=watch.event,
+                color="never",
+                target=list(targets) or None,
+                target_dependents=bool(targets) or None,
+            )
         return Outcome(_by_name(result.summary.resource_changes or {}))
 
     def outputs(self) -> dict[str, Any]:

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from testbed.cluster import images
+from testbed.cluster.cluster import Cluster
 from testbed.progress import Progress
+from tests.cluster.bed import NAME, a_claim, a_pod, a_service, ready, succeed
 from tests.cluster.platform import Platform
 
 
@@ -35,3 +38,44 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     finally:
         made.remove()
         print(made.output.getvalue())
+
+
+@pytest.fixture(scope="module")
+def shared_cluster(progress: Progress) -> Iterator[Cluster]:
+    cluster = Cluster(NAME, progress)
+    try:
+        cluster.down(delete=True)
+        cluster.up()
+        cluster.load_image(images.test_image(progress)[1])
+        yield cluster
+    finally:
+        cluster.down(delete=True)
+
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster) -> Cluster:
+    """It is up, whatever the test before has done to it."""
+    if not shared_cluster.is_up():
+        shared_cluster.up()
+    return shared_cluster
+
+
+@pytest.fixture(scope="module")
+def image(progress: Progress) -> str:
+    return images.test_image(progress)[0]
+
+
+@pytest.fixture
+def server(cluster: Cluster, image: str) -> str:
+    """A pod that answers, behind a Service of its name, with a volume at /data."""
+    name = "server"
+    succeed(cluster, "apply", "-f-", manifest=[a_claim(name), a_pod(name, image, claim=name), a_service(name)])
+    ready(cluster, name)
+    return name
+
+
+@pytest.fixture
+def client(cluster: Cluster, image: str) -> str:
+    succeed(cluster, "apply", "-f-", manifest=[a_pod("client", image)])
+    ready(cluster, "client")
+    return "client"
