@@ -28,7 +28,6 @@ from components.workload import (
     labels,
     metadata,
     pod_template,
-    scratch,
     secret_env,
     selector,
 )
@@ -203,7 +202,8 @@ def _container(args: ShipperArgs) -> Container:
                 STATE_FOLDER,
                 read_only=False,
             ),
-            scratch("tmp", "/tmp"),
+            # Ruby takes no folder that all may write to and that has no sticky bit: a volume's has none, memory's has.
+            Mount({"name": "tmp", "empty_dir": {"medium": "Memory", "size_limit": "16Mi"}}, "/tmp", read_only=False),
             *([Mount(config_volume("authority", AUTHORITY), AUTHORITY_FOLDER)] if args.authority is not None else []),
         ],
         startup_probe={**alive, "period_seconds": 2, "failure_threshold": 60},

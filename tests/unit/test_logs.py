@@ -58,6 +58,12 @@ def test_it_reads_the_nodes_files_and_may_do_nothing_else_there(recorded: Record
     assert spec["tolerations"] == [{"operator": "Exists"}]
 
 
+def test_its_temporary_folder_is_one_that_ruby_takes(recorded: Recording) -> None:
+    (folder,) = [volume["emptyDir"] for volume in pod(recorded)["volumes"] if volume["name"] == "tmp"]
+    # Of memory: it has the sticky bit, without which Ruby refuses what all may write to, and fluentd does not start.
+    assert folder["medium"] == "Memory"
+
+
 def test_the_guardrails_know_it(recorded: Recording) -> None:
     assert not [one for one in check(resources(recorded), ephemeral=True) if "logs" in one.resource]
     assert [one for one in check(resources(recorded), ephemeral=True, exempt=()) if "logs-fluentd" in one.resource]
