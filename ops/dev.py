@@ -121,7 +121,7 @@ def up(base: Target, made_from: StackFile, asked: Asked, progress: Progress, kee
         outcome = engine.up()
         lease = dev_stacks(engine, base.name).named(stack)
     progress.say(f"  {outcome}")
-    print(summary(wanted, outcome.outputs["airflows"], None, time.monotonic() - began))
+    print(summary(wanted, outcome.outputs["airflows"], None, time.monotonic() - began, {}))
     assert lease is not None, "the program registers it"
     print(f"\n  It is {lease.owner}'s until {moment_text(lease.expires)}: make dev-extend, make dev-down.")
     return lease

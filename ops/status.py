@@ -10,13 +10,12 @@ from ops.alerts import firing_alerts
 from ops.cluster_view import ClusterView, trouble
 from ops.cron_state import CronState, cron_states, made_by, runs_of_cron_jobs
 from ops.logs import log_problems
+from ops.memory import mebi, memory_of
 from ops.reach import enter
 from ops.repositories import repository_problems
 from ops.routes import route_problems
 from ops.target import Target
 from ops.way_in import way_in_problems
-
-MEBI = 2**20
 
 
 def status(chosen: Target) -> bool:
@@ -31,10 +30,9 @@ def status(chosen: Target) -> bool:
     memory = chosen.testbed.pod_memory() if chosen.testbed else {}
     print(f"Stack {chosen.name}, cluster {chosen.context}")
     wrong = _print_parts(pods, crons, memory)
-    ours = {(pod.metadata.namespace, pod.metadata.name) for pod in pods}
     if memory:
-        total = sum(used for pod, used in memory.items() if pod in ours)
-        print(f"\n  memory of all pods together, database included: {_mebi(total)}")
+        total = sum(memory_of(chosen, pods).values())
+        print(f"\n  memory of all pods together, database included: {mebi(total)}")
     if chosen.testbed:
         for airflow in chosen.settings.airflows:
             with enter(chosen, airflow.name) as door:
@@ -95,4 +93,4 @@ def _state(pod: Any) -> str:
 
 
 def _mebi(used: int | None) -> str:
-    return "" if used is None else f"{used / MEBI:.0f} MiB"
+    return "" if used is None else mebi(used)

@@ -1,6 +1,7 @@
 """`make up`: everything that the stack needs, then the stack, then a DAG run as proof, then what to know."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from ops.airflow_api import AirflowApi
 from ops.cluster_view import ClusterView
 from ops.engine import engine_on
 from ops.kubeconfig import save_kubeconfig
+from ops.memory import mebi, memory_of
 from ops.reach import enter, port_forward_command, save_authority
 from ops.stack_file import ROOT
 from ops.target import Target, with_images
@@ -43,7 +45,8 @@ def up(chosen: Target, progress: Progress, dag: str | None = None, source: Path 
         if dag and running
         else None
     )
-    print(summary(chosen, airflows, run, time.monotonic() - began))
+    seconds = time.monotonic() - began
+    print(summary(chosen, airflows, run, seconds, memory_of(chosen, ClusterView(chosen).pods())))
 
 
 def _proof(
@@ -73,8 +76,10 @@ def prove(api: AirflowApi, dag: str, progress: Progress) -> dict[str, Any]:
     return run
 
 
-def summary(chosen: Target, airflows: dict[str, Any], run: dict[str, Any] | None, seconds: float) -> str:
-    """What a person wants to know of a stack that has just come up."""
+def summary(
+    chosen: Target, airflows: dict[str, Any], run: dict[str, Any] | None, seconds: float, memory: Mapping[str, int]
+) -> str:
+    """What a person wants to know of a stack that has just come up. ``memory``: of its pods in bytes, by namespace."""
     lines = ["", f"Stack {chosen.name} is up ({seconds:.0f} s)."]
     for name, airflow in airflows.items():
         lines += ["", f"  Airflow {name}"]
@@ -98,6 +103,9 @@ def summary(chosen: Target, airflows: dict[str, Any], run: dict[str, Any] | None
             f"    password   make password STACK={chosen.name} AIRFLOW={name}",
             f"    DAGs       version {airflow['dagsVersion']}",
         ]
+    if memory:
+        parts = ", ".join(f"{namespace} {mebi(used)}" for namespace, used in memory.items())
+        lines += ["", f"  Memory of its pods: {mebi(sum(memory.values()))} ({parts})"]
     if run is None:
         return "\n".join([*lines, "", f"  Next: open a URL; `make status STACK={chosen.name}`."])
     lines += [
