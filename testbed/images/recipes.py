@@ -62,6 +62,11 @@ class Recipe:
         return self.program is None or self.program.there
 
     @property
+    def has_real(self) -> bool:
+        """Whether this machine has the real thing, which is then made in the stand-in's place."""
+        return self.real is not None and self.real.there
+
+    @property
     def folder(self) -> Path:
         """The build's context."""
         return HERE / self.name
@@ -126,13 +131,18 @@ ELASTICSEARCH = Recipe(
 )
 FLUENTD = Recipe(
     "fluentd",
-    # The Ruby libraries of fluentd and its plugins that Debian has, for a program that does not bring them along.
-    (
-        *("ruby", "ruby-cool.io", "ruby-elasticsearch", "ruby-excon", "ruby-faraday", "ruby-http-parser.rb"),
-        *("ruby-lru-redux", "ruby-msgpack", "ruby-serverengine", "ruby-sigdump", "ruby-strptime", "ruby-tzinfo"),
-        *("ruby-webrick", "ruby-yajl", "ca-certificates", "tzdata"),
+    # `make status` asks for its figures in Ruby, which the real one always has.
+    ("python3", "ruby", "ca-certificates", "tzdata"),
+    real=Recipe(
+        "fluentd-vendor",
+        # The Ruby libraries of fluentd and its plugins that Debian has, for a program that does not bring them along.
+        (
+            *("ruby", "ruby-cool.io", "ruby-elasticsearch", "ruby-excon", "ruby-faraday", "ruby-http-parser.rb"),
+            *("ruby-lru-redux", "ruby-msgpack", "ruby-serverengine", "ruby-sigdump", "ruby-strptime", "ruby-tzinfo"),
+            *("ruby-webrick", "ruby-yajl", "ca-certificates", "tzdata"),
+        ),
+        program=Program("fluentd", folders_up=2),
     ),
-    program=Program("fluentd", folders_up=2),
 )
 _ALL = (
     *(AIRFLOW_BASE, POSTGRES, GIT_SERVER, REDIS, RABBITMQ, PGBOUNCER, GIT_SYNC, NGINX_INGRESS, ALERTMANAGER),
@@ -147,7 +157,7 @@ def recipe_of(image_name: str) -> Recipe | None:
     None where it can't: there is no recipe, or the program that the recipe needs is not on PATH.
     """
     recipe = RECIPES.get(image_name)
-    if recipe and recipe.real and recipe.real.there:
+    if recipe and recipe.has_real:
         return recipe.real
     return recipe if recipe and recipe.there else None
 

@@ -13,7 +13,7 @@ import ssl
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Lock, Thread
@@ -88,6 +88,8 @@ class Store(BaseHTTPRequestHandler):
 class Pipeline:
     """One fluentd, its files, and the store that it writes to."""
 
+    program: Sequence[str] = ("fluentd",)
+
     def __init__(self, folder: Path, port: int, components: bool = False, authority: Path | None = None) -> None:
         self.logs, self.state = folder / "containers", folder / "state"
         self.folder, self.port, self.components, self.authority = folder, port, components, authority
@@ -117,7 +119,7 @@ class Pipeline:
             "STORE_PASSWORD": "p@ss word:/1",
         }
         self.process = subprocess.Popen(
-            ["fluentd", "-c", str(self.config / "fluent.conf")],
+            [*self.program, "-c", str(self.config / "fluent.conf")],
             env=environment,
             stdout=(self.folder / "fluentd.log").open("ab"),
             stderr=subprocess.STDOUT,
