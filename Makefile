@@ -186,6 +186,10 @@ bench: .venv/ready ## How long the offline preview of STACK=prod takes
 load: .venv/ready ## 240 DAGs, 5,400 tasks by each executor, a year of backfill: an hour of the whole machine (docs/load.md). ONLY= (root)
 	@$(PYTHON) -m bench.load --only='$(ONLY)'
 
+.PHONY: load-logs
+load-logs: .venv/ready ## 2,000 lines a second through the log pipeline for 5 minutes, with fluentd on PATH (root)
+	@$(PYTHON) -m bench.logs
+
 .PHONY: lint
 lint: .venv/ready ## Formatting, linters, strict type checks, workflows, shell scripts, Dockerfiles
 	@.venv/bin/ruff format --check --quiet .

@@ -39,6 +39,8 @@ class StoreClient:
 
     scheme = "https"
     authority = ""
+    password = PASSWORD
+    """Of the superuser."""
 
     @property
     def port(self) -> int:
@@ -57,14 +59,15 @@ class StoreClient:
         body: Any = None,
         *,
         user: str | None = "elastic",
-        password: str = PASSWORD,
+        password: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
         """What it answers; ``body`` is text as it is, or anything else as JSON. Status 0: nobody answers."""
         data = body.encode() if isinstance(body, str) else None if body is None else json.dumps(body).encode()
         sent = {"Content-Type": "application/json"} if data is not None else {}
         if user:
-            sent["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+            login = f"{user}:{password or self.password}"
+            sent["Authorization"] = "Basic " + base64.b64encode(login.encode()).decode()
         request = urllib.request.Request(
             f"{self.scheme}://localhost:{self.port}{path}", data, {**sent, **(headers or {})}, method=method
         )
