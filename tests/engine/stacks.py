@@ -22,6 +22,13 @@ Change = Callable[[dict[str, Any]], object]
 
 WATCHING = ("ConfigMap metrics-prometheus-config", "Deployment metrics-state", "StatefulSet metrics-prometheus")
 """Of production: what is told which Airflows there are."""
+TAUGHT = {
+    "ConfigMap log-store-elasticsearch-bootstrap": "update",
+    "Job log-store-elasticsearch-bootstrap-job": "replace",
+    "NetworkPolicy log-store-network-elasticsearch": "update",
+    "Secret log-store-users": "update",
+}
+"""Of production: what makes each Airflow's stream and reader, and what becomes of it when there is another one."""
 NOTHING = (["same"], ["read"], ["discard"])
 """What happens to a resource that nothing happens to: the last two to one that is only looked up."""
 

@@ -14,7 +14,7 @@ from ops.diff_report import ALLOWING_LABEL, Report
 from ops.offline import offline, offline_file
 from testbed.progress import Failure, Progress
 from tests.engine.projects import PROGRAM, Project, Tree, copied
-from tests.engine.stacks import WATCHING
+from tests.engine.stacks import TAUGHT, WATCHING
 
 pytestmark = pytest.mark.engine
 
@@ -127,7 +127,8 @@ def test_another_domain_moves_the_way_in_rolls_airflow_and_loses_nothing(project
     assert not report.at_stake
     found = effects(report)
     assert CONFIGURATION.items() <= found.items()
-    others = {title.partition(" ")[0] for title in found.keys() - CONFIGURATION.keys() - TOLD.keys()}
+    known = {*CONFIGURATION, *TOLD, "ConfigMap log-store-kibana-config"}
+    others = {title.partition(" ")[0] for title in found.keys() - known}
     assert others <= {"CertRequest", "Deployment", "Ingress", "LocallySignedCert", "Secret"}, sorted(found)
 
 
@@ -137,7 +138,7 @@ def test_a_new_team_is_new_and_the_other_does_not_notice(project: Project) -> No
     assert report.counts["create"] > 60
     others = {title: operation for title, operation in effects(report).items() if "team-b" not in title}
     # Its annotation comes from what also waits for the new team's; the update itself finds it unchanged.
-    assert others == {"ServiceAccount main-database-bootstrap-service-account": "update", **TOLD}
+    assert others == {"ServiceAccount main-database-bootstrap-service-account": "update", **TOLD, **TAUGHT}
 
 
 def test_a_renamed_team_is_refused(project: Project) -> None:
@@ -227,13 +228,17 @@ AT_STAKE: list[tuple[str, Callable[[Tree], object], set[str]]] = [
             "Address network-nat-0",
             "Address network-nat-1",
             "BackupPlan gke-backup",
+            "Bucket log-snapshots-bucket",
             "Bucket main-bucket",
             "Cluster gke-cluster",
             "DatabaseInstance cloud-sql-instance",
             "Namespace database-namespace",
             "Namespace ingress-namespace",
+            "Namespace log-store-namespace",
+            "Namespace logs-namespace",
             "Namespace main-namespace",
             "Namespace metrics-namespace",
+            "StatefulSet log-store-elasticsearch",
             "StatefulSet metrics-alertmanager",
             "StatefulSet metrics-prometheus",
             "Subnetwork network-subnetwork",
@@ -241,14 +246,17 @@ AT_STAKE: list[tuple[str, Callable[[Tree], object], set[str]]] = [
     ),
     (
         "one zone instead of a region",
-        lambda tree: tree["cluster"].update(zone="europe-west1-b"),
+        lambda tree: (tree["cluster"].update(zone="europe-west1-b"), tree["logs"].update(spread="anywhere")),
         {
             "BackupPlan gke-backup",
             "Cluster gke-cluster",
             "Namespace database-namespace",
             "Namespace ingress-namespace",
+            "Namespace log-store-namespace",
+            "Namespace logs-namespace",
             "Namespace main-namespace",
             "Namespace metrics-namespace",
+            "StatefulSet log-store-elasticsearch",
             "StatefulSet metrics-alertmanager",
             "StatefulSet metrics-prometheus",
         },

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from testbed.progress import Failure
-from tests.engine.stacks import WATCHING, OfflineStack, Steps, offline_stack
+from tests.engine.stacks import TAUGHT, WATCHING, OfflineStack, Steps, offline_stack
 
 pytestmark = pytest.mark.engine
 Tree = dict[str, Any]
@@ -41,9 +41,10 @@ def told_by_state(stack: OfflineStack, change: Any) -> str:
 
 
 def of_others(steps: Steps) -> dict[str, list[str]]:
-    """What changed that is neither team-b's nor watches all."""
+    """What changed that is neither team-b's nor of all."""
     watching = {name for name in WATCHING if steps.changed.get(name, ["update"]) == ["update"]}
-    return {name: ops for name, ops in steps.changed.items() if "team-b" not in name and name not in watching}
+    of_all = watching | {name for name in TAUGHT if name.startswith("Job ") or steps.changed.get(name) == ["update"]}
+    return {name: ops for name, ops in steps.changed.items() if "team-b" not in name and name not in of_all}
 
 
 HOLD_SOMETHING = {"Account", "Bucket", "Namespace", "PersistentVolumeClaim", "RandomBytes", "StatefulSet"}
@@ -52,7 +53,8 @@ HOLD_SOMETHING = {"Account", "Bucket", "Namespace", "PersistentVolumeClaim", "Ra
 def test_a_team_that_joins_changes_nothing_of_the_other(stack: OfflineStack) -> None:
     steps = stack.up(joined)
     assert of_others(steps) == {}
-    assert {tuple(ops) for name, ops in steps.changed.items() if name not in WATCHING} == {("create",)}
+    new = {name: ops for name, ops in steps.changed.items() if name not in {*WATCHING, *TAUGHT}}
+    assert {tuple(ops) for ops in new.values()} == {("create",)}
     assert steps.changed["NetworkPolicy team-b-network-default-deny"] == ["create"]
 
 
@@ -82,5 +84,6 @@ def test_a_team_is_retired_and_then_removed_and_the_other_notices_neither(stack:
     steps = stack.up()
     assert of_others(steps) == {}
     assert steps.changed["Namespace team-b-namespace"] == ["delete"]
-    assert {ops[0] for name, ops in steps.changed.items() if name not in WATCHING} == {"delete"}
+    gone = {name: ops for name, ops in steps.changed.items() if name not in {*WATCHING, *TAUGHT}}
+    assert {ops[0] for ops in gone.values()} == {"delete"}
     assert stack.up().changed == {}

@@ -120,7 +120,7 @@ def test_only_tasks_run_on_task_pools_and_they_start_from_nothing(prod: Recordin
     assert toleration["key"] == "airflow-platform/task-pool"
     assert template["metadata"]["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
     tolerant = [name for name, spec in pods(prod).items() if spec.get("tolerations") and name != "main-config:task"]
-    assert tolerant == []
+    assert tolerant == ["log-store-elasticsearch"], "on nodes of its own, and on no task's"
 
 
 def test_an_upgrade_of_task_nodes_waits_for_tasks_but_not_on_spot(prod: Recording) -> None:
@@ -199,7 +199,9 @@ def test_every_pod_that_calls_google_acts_as_an_account_with_no_more_than_it_nee
         "task": "prod-main-tasks@acme.iam.gserviceaccount.com",
         "bootstrap-main": "prod-database@acme.iam.gserviceaccount.com",
         "check-backups": "prod-backup-check@acme.iam.gserviceaccount.com",
+        "elasticsearch": "prod-log-store@acme.iam.gserviceaccount.com",
         **dict.fromkeys(["nginx-ingress", "prometheus", "alertmanager", "grafana", "state"]),
+        **dict.fromkeys(["bootstrap", "elasticsearch-exporter", "fluentd", "kibana"]),
     }
     on_project = {
         (r.inputs["role"], r.inputs["member"].partition("@")[0].partition(":")[2]): r.inputs.get("condition")
@@ -217,7 +219,8 @@ def test_every_pod_that_calls_google_acts_as_an_account_with_no_more_than_it_nee
             assert condition is not None
             assert '"projects/acme-airflow-prod/instances/prod-0a1b2c"' in condition["expression"]
     buckets = {(r.inputs["bucket"], r.inputs["role"]) for r in prod.of("BucketIAMMember").values()}
-    assert buckets == {("acme-airflow-prod-prod-main", "roles/storage.objectUser")}
+    named = ("acme-airflow-prod-prod-main", "acme-airflow-prod-prod-log-snapshots")
+    assert buckets == {(name, "roles/storage.objectUser") for name in named}
 
 
 def test_only_the_service_accounts_of_an_airflow_may_act_as_it(prod: Recording) -> None:
@@ -231,12 +234,14 @@ def test_only_the_service_accounts_of_an_airflow_may_act_as_it(prod: Recording) 
         "main-tasks-task": f"{pool}[airflow-main/task]",
         "database-bootstrap-bootstrap-main": f"{pool}[database/bootstrap-main]",
         "backup-check-check-backups": f"{pool}[database/check-backups]",
+        "log-store-elasticsearch": f"{pool}[log-store/elasticsearch]",
     }
 
 
 def test_logs_and_large_results_go_to_the_airflows_own_bucket(prod: Recording) -> None:
+    config = airflow_cfg(recorded("dev"))
+    assert config["logging"]["remote_base_log_folder"] == "gs://acme-airflow-dev-dev-main/task-logs/main"
     config = airflow_cfg(prod)
-    assert config["logging"]["remote_base_log_folder"] == "gs://acme-airflow-prod-prod-main/task-logs/main"
     assert config["common.io"]["xcom_objectstorage_path"] == "gs://acme-airflow-prod-prod-main/xcoms/main"
     assert config["core"]["xcom_backend"].endswith("XComObjectStorageBackend")
     bucket = prod.one("Bucket", "main-bucket").inputs
@@ -334,7 +339,9 @@ def test_two_teams_share_no_identity_and_no_bucket() -> None:
 
     made = deployed("prod", change)
     by_bucket: dict[str, set[str]] = {}
-    for grant in made.of("BucketIAMMember").values():
+    for name, grant in made.of("BucketIAMMember").items():
+        if name.startswith("log-snapshots"):
+            continue
         by_bucket.setdefault(grant.inputs["bucket"], set()).add(grant.inputs["member"])
     assert len(by_bucket) == 2
     first, second = by_bucket.values()

@@ -5,8 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
+from infra.settings import Settings, parse
 from infra.settings.logs import GivenLogs, OwnLogs
 from infra.settings.logs_planning import LogPlan
+from infra.settings.logs_rules import log_plan
 from tests.unit.stack_files import Tree, changed, settings, stack_config
 from tests.unit.test_log_store import kept, three
 from tests.unit.test_settings import problems
@@ -47,6 +49,15 @@ def test_the_arithmetic_of_a_retention() -> None:
 def test_lines_are_kept_at_least_as_long_as_asked_for_and_not_much_longer(days: int) -> None:
     plan = LogPlan(own(retention={"days": days}), streams=1)
     assert days < plan.kept_days <= max(days + 1, days * 1.15)
+
+
+@pytest.mark.parametrize("stack", ["local-full", "staging", "prod"])
+def test_the_stacks_own_volumes_hold_what_they_keep(stack: str) -> None:
+    chosen = parse({key: json.dumps(value) for key, value in stack_config(stack).items()})
+    assert isinstance(chosen, Settings)
+    assert isinstance(chosen.logs, OwnLogs)
+    plan = log_plan(chosen, chosen.logs)
+    assert plan.needed_gib <= chosen.logs.volume_gib
 
 
 def small(tree: Tree) -> None:
