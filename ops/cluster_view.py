@@ -80,11 +80,15 @@ class ClusterView:
     def log(self, namespace: str, pod: str, container: str, seconds: int) -> str:
         """What a container said in its last ``seconds``; nothing where it has not started, or is gone."""
         try:
-            return str(
-                self._core.read_namespaced_pod_log(
-                    pod, namespace, container=container, since_seconds=seconds, _request_timeout=TIMEOUT_SECONDS
-                )
+            said: Any = self._core.read_namespaced_pod_log(
+                pod,
+                namespace,
+                container=container,
+                since_seconds=seconds,
+                _request_timeout=TIMEOUT_SECONDS,
+                _preload_content=False,
             )
+            return said.data.decode(errors="replace")  # whatever it printed
         except (client.ApiException, HTTPError):
             return ""
 

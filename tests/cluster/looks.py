@@ -179,6 +179,7 @@ def run_pod(platform: Platform, namespace: str, name: str, labels: dict[str, str
             120,
             f"pod {name} ends",
         )
-        return str(core.read_namespaced_pod_log(name, namespace))
+        said: Any = core.read_namespaced_pod_log(name, namespace, _preload_content=False)
+        return said.data.decode(errors="replace")  # a test may have it print what is no text
     finally:
         core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)

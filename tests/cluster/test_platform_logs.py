@@ -92,7 +92,9 @@ def test_a_task_that_is_killed_for_its_memory_keeps_what_it_wrote(logged: Logged
     with logged.platform.airflow() as api:
         run_id = api.trigger(DAG, {"lines": 2000, "eats": True})
         killed = {"match_phrase": {"event": "Likely out of memory error"}}
-        wait_until(lambda: logged.count(killed) > 0, 240, "Airflow says that the task was killed")
+        own = {"term": {"log_id": f"{DAG}-speak-{run_id}--1-1"}}
+        query = {"bool": {"filter": [own, killed]}}
+        wait_until(lambda: logged.count(query) > 0, 240, "Airflow says that the task was killed")
         wait_until(lambda: not task_pods(logged.platform), 120, "its pod is gone")
         (task,) = api.tasks(DAG, run_id)
         logged.whole(api, run_id, task, 2000)
