@@ -33,6 +33,7 @@ from infra.settings.metrics import (
     SlackRoute,
     WebhookRoute,
 )
+from infra.settings.sizes import connection_budgets
 from infra.surroundings import Surroundings
 
 PAGERDUTY = "events.pagerduty.com"
@@ -82,6 +83,7 @@ def watch(
         "series_limit": asked.series_limit,
         "receivers": receivers_of(settings, asked),
         "certificate": _certificate(around.routes),
+        "connections": {name: most for name, most in connection_budgets(settings).items() if name in _active(settings)},
         "network": around.network,
         "nodes": around.nodes,
         "priority": around.priority,
@@ -123,8 +125,7 @@ def _namespaces(
     settings: Settings, asked: MetricsSettings, airflows: Mapping[str, Airflow], around: Surroundings
 ) -> dict[str, pulumi.Input[str]]:
     """Where there is something to measure."""
-    active = [airflow.name for airflow in settings.airflows if airflow.state is AirflowState.ACTIVE]
-    found: dict[str, pulumi.Input[str]] = {f"airflow-{name}": airflows[name].namespace for name in active}
+    found: dict[str, pulumi.Input[str]] = {f"airflow-{name}": airflows[name].namespace for name in _active(settings)}
     found |= {name: name for name in asked.namespaces}
     if around.routes:
         found[INGRESS] = around.routes.controller.namespace
@@ -136,6 +137,10 @@ def _namespaces(
         in_cluster = isinstance(settings.database, InClusterDatabase)
         found[IN_CLUSTER_DATABASE if in_cluster else DATABASE] = around.database.namespace
     return found
+
+
+def _active(settings: Settings) -> list[str]:
+    return [airflow.name for airflow in settings.airflows if airflow.state is AirflowState.ACTIVE]
 
 
 def receivers_of(settings: Settings, asked: MetricsSettings) -> tuple[Receiver, ...]:

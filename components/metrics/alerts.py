@@ -5,6 +5,7 @@ docs/runbooks, of its name. Counters are asked for their rate, never for their a
 what shows them does.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -118,12 +119,15 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         "DatabaseConnectionsHigh",
-        "sum by (airflow) (pgbouncer_databases_current_connections) "
-        "/ sum by (airflow) (pgbouncer_databases_max_connections > 0) > 0.8",
+        # Without PgBouncer only Cloud SQL's proxies know, and only the platform the most that its role may hold.
+        "(sum by (airflow) (pgbouncer_databases_current_connections) "
+        "/ sum by (airflow) (pgbouncer_databases_max_connections > 0) "
+        "or sum by (airflow) (cloudsqlconn_open_connections) "
+        "/ max by (airflow) (airflow_platform_database_connections_limit)) > 0.8",
         "10m",
         Severity.WARNING,
-        "PgBouncer of Airflow {{ $labels.airflow }} uses {{ $value | humanizePercentage }} of its connections",
-        "pgbouncer",
+        "Airflow {{ $labels.airflow }} uses {{ $value | humanizePercentage }} of its database connections",
+        "pgbouncer cloud-sql-proxy",
     ),
     Alert(
         "DatabaseClientsWaiting",
@@ -240,15 +244,21 @@ ALERTS: tuple[Alert, ...] = (
 
 CERTIFICATE = "airflow_platform_certificate_expiration_timestamp_seconds"
 """When the way in's certificate ends, as the last `up` made it."""
+CONNECTIONS = "airflow_platform_database_connections_limit"
+"""The most that the database role of an Airflow may hold."""
 
 
-def rules(series_limit: int, certificate: int | None = None) -> dict[str, Any]:
+def rules(
+    series_limit: int, certificate: int | None = None, connections: Mapping[str, int] | None = None
+) -> dict[str, Any]:
     """Prometheus' rules (https://prometheus.io/docs/prometheus/latest/configuration/alerting_rules/).
 
-    ``certificate`` is when the way in's ends (Unix time).
+    ``certificate`` is when the way in's ends (Unix time), ``connections`` the most that each Airflow may hold to its
+    database.
     """
-    known = {} if certificate is None else {"namespace": INGRESS, "name": TLS}
-    recorded = [{"record": CERTIFICATE, "expr": f"vector({certificate})", "labels": known}] if known else []
+    recorded = [_known(CONNECTIONS, most, airflow=name) for name, most in sorted((connections or {}).items())]
+    if certificate is not None:
+        recorded.append(_known(CERTIFICATE, certificate, namespace=INGRESS, name=TLS))
     threshold = str(int(SERIES_WARNING * series_limit))
     return {
         "groups": [
@@ -275,6 +285,11 @@ def rules(series_limit: int, certificate: int | None = None) -> dict[str, Any]:
     }
 
 
-def rules_yml(series_limit: int, certificate: int | None = None) -> str:
+def rules_yml(series_limit: int, certificate: int | None = None, connections: Mapping[str, int] | None = None) -> str:
     """The rules as a file."""
-    return yaml.safe_dump(rules(series_limit, certificate), sort_keys=False, width=1000)
+    return yaml.safe_dump(rules(series_limit, certificate, connections), sort_keys=False, width=1000)
+
+
+def _known(metric: str, value: int, **labels: str) -> dict[str, Any]:
+    """A figure that the platform knows, and that nobody has to be asked for."""
+    return {"record": metric, "expr": f"vector({value})", "labels": labels}

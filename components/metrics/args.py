@@ -1,7 +1,7 @@
 """What the metrics of an environment are made from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pulumi
@@ -54,7 +54,8 @@ class WatchArgs:
 
     ``namespaces`` are those with something to measure, by name. ``interval_seconds`` is how often everything is asked;
     ``series_limit`` the most series that one pod may have: one that has more is not taken at all, and an alert says so
-    before. ``state_image``: kube-state-metrics, None where there is none.
+    before. ``state_image``: kube-state-metrics, None where there is none. ``connections``: the most that each Airflow
+    may hold to its database.
     """
 
     namespaces: Mapping[str, pulumi.Input[str]]
@@ -64,6 +65,7 @@ class WatchArgs:
     receivers: tuple[Receiver, ...] = ()
     certificate: pulumi.Output[int] | None = None
     """When the way in's certificate ends (Unix time). None: nobody knows."""
+    connections: Mapping[str, int] = field(default_factory=dict)
     network: ClusterNetwork | None = None
     nodes: Nodes | None = None
     priority: pulumi.Input[str] | None = None

@@ -128,7 +128,8 @@ def state_monitoring(server: Server, args: WatchArgs) -> dict[str, Any]:
 
 def cluster_rules(args: WatchArgs, certificate: int | None) -> dict[str, Any]:
     """The alerts that a Prometheus of one's own has, for this cluster alone. Those without a source here never fire."""
-    return {"groups": [{**group, "interval": "30s"} for group in rules(args.series_limit, certificate)["groups"]]}
+    groups = rules(args.series_limit, certificate, args.connections)["groups"]
+    return {"groups": [{**group, "interval": "30s"} for group in groups]}
 
 
 def _tell(name: str, receivers: Sequence[Receiver], child: pulumi.ResourceOptions) -> None:

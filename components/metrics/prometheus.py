@@ -27,7 +27,7 @@ def run_prometheus(
     """Makes it; the Service that is returned is there when it answers."""
     opts = pulumi.ResourceOptions(parent=parent)
     end = pulumi.Output.from_input(args.certificate)
-    rules = end.apply(lambda certificate: rules_yml(args.series_limit, certificate))
+    rules = end.apply(lambda certificate: rules_yml(args.series_limit, certificate, args.connections))
     files: dict[str, pulumi.Input[str]] = {"prometheus.yml": prometheus_yml(args), RULES: rules}
     config = kubernetes.core.v1.ConfigMap(
         f"{name}-{PART}-config", metadata=metadata(PART, namespace), data=files, opts=opts

@@ -1,6 +1,7 @@
 """Alerts fire when they should and not when they should not, by Prometheus' own test of rules."""
 
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,13 @@ def said_by(promtool: Path, folder: Path, cases: tuple[Case, ...]) -> subprocess
 
 
 def looked_at_by(
-    promtool: Path, folder: Path, looks: list[dict[str, Any]], certificate: int | None = None
+    promtool: Path,
+    folder: Path,
+    looks: list[dict[str, Any]],
+    certificate: int | None = None,
+    connections: Mapping[str, int] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    (folder / "rules.yml").write_text(rules_yml(SERIES_LIMIT, certificate))
+    (folder / "rules.yml").write_text(rules_yml(SERIES_LIMIT, certificate, connections))
     tests = {"rule_files": ["rules.yml"], "evaluation_interval": "15s", "tests": looks}
     (folder / "tests.yml").write_text(yaml.safe_dump(tests))
     return subprocess.run(
@@ -78,6 +83,21 @@ def test_a_certificate_of_the_platforms_own_expires_with_no_exporter_to_say_so(
     (case,) = [case for case in CASES if case.alert == "CertificateExpires"]
     quiet, firing = looks_at(case)[1] | {"input_series": []}, looks_at(case)[0] | {"input_series": []}
     said = looked_at_by(promtool, tmp_path, [firing if fires else quiet], certificate=days_left * DAY)
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+@pytest.mark.parametrize(("open_ones", "fires"), [(9, True), (7, False)])
+def test_without_pgbouncer_the_proxies_connections_are_held_against_what_the_role_may_hold(
+    promtool: Path, tmp_path: Path, open_ones: int, fires: bool
+) -> None:
+    (case,) = [case for case in CASES if case.alert == "DatabaseConnectionsHigh"]
+    look = looks_at(case)[0 if fires else 1]
+    # Of two pods, each with a proxy of its own; the other Airflow has room.
+    shown = {"scheduler": 4, "api-server": open_ones - 4}
+    series = {f'cloudsqlconn_open_connections{{airflow="main", pod="{pod}"}}': f"{n}x40" for pod, n in shown.items()}
+    series['cloudsqlconn_open_connections{airflow="sales", pod="scheduler"}'] = "9x40"
+    look["input_series"] = [{"series": name, "values": values} for name, values in series.items()]
+    said = looked_at_by(promtool, tmp_path, [look], connections={"main": 10, "sales": 20})
     assert said.returncode == 0, said.stdout + said.stderr
 
 

@@ -11,6 +11,7 @@ import yaml
 from components.metrics.access import FIND_PODS, READ_NODES
 from infra.images import images_of
 from infra.settings import SettingsError
+from infra.settings.sizes import connection_budgets
 from tests.unit.recorder import Recording
 from tests.unit.stack_files import Tree, changed, deployed, settings, stack_config
 from tests.unit.test_environment import pods
@@ -114,6 +115,23 @@ def test_samples_are_kept_for_as_long_and_as_large_as_asked(watched: Recording) 
     assert "--storage.tsdb.retention.size=8GB" in container["args"]
     (claim,) = server["volumeClaimTemplates"]
     assert claim["spec"]["resources"]["requests"]["storage"] == "10Gi"
+
+
+def test_prometheus_is_told_how_many_connections_each_airflow_may_hold() -> None:
+    def two(tree: Tree) -> None:
+        tree["metrics"] = {"kind": "prometheus"}
+        tree["database"]["maxConnections"] = 300
+        more = {**tree["airflows"][0], "databaseConnections": 77}
+        tree["airflows"] += [{**more, "name": "etl"}, {**more, "name": "old", "state": "retired"}]
+
+    (group,) = file(deployed("local", two), "metrics-prometheus-config", "rules.yml")["groups"]
+    known = {
+        one["labels"]["airflow"]: one["expr"]
+        for one in group["rules"]
+        if one.get("record") == "airflow_platform_database_connections_limit"
+    }
+    usual = connection_budgets(settings(stack_config("local")))["main"]
+    assert known == {"main": f"vector({usual})", "etl": "vector(77)"}
 
 
 def test_every_route_gets_what_it_asks_for_and_its_secret_stays_in_a_file(watched: Recording) -> None:

@@ -10,6 +10,7 @@ from components.metrics.alerts import ALERTS, rules
 from components.workload import METRICS_PORTS
 from infra.images import images_of
 from infra.settings import SettingsError
+from infra.settings.sizes import connection_budgets
 from tests.unit.recorder import Recording
 from tests.unit.stack_files import Tree, changed, deployed, settings, stack_config
 from tests.unit.test_metrics import ROUTES, SECRETS
@@ -78,7 +79,8 @@ def test_kube_state_metrics_keeps_its_own_labels(watched: Recording) -> None:
 def test_the_alerts_are_those_of_a_prometheus_of_ones_own(watched: Recording) -> None:
     (group,) = spec(watched, "ClusterRules", "metrics-rules")["groups"]
     assert group.pop("interval") == "30s"
-    assert [group] == rules(20_000, certificate=2_000_000_000)["groups"]
+    connections = connection_budgets(settings(changed(stack_config("staging"), managed)))
+    assert [group] == rules(20_000, certificate=2_000_000_000, connections=connections)["groups"]
     assert [one["alert"] for one in group["rules"] if "alert" in one] == [alert.name for alert in ALERTS]
 
 
