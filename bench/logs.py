@@ -16,7 +16,7 @@ from bench.load.usage import Usage, cluster_name
 from ops.airflow_api import AirflowApi
 from testbed.images.recipes import FLUENTD
 from testbed.progress import Failure, Progress
-from tests.cluster.log_pipeline import DAG, Logged, log_pipeline
+from tests.cluster.log_pipeline import DAG, Logged, own_logs
 from tests.cluster.platform import Platform
 
 TASKS = 4
@@ -71,10 +71,12 @@ def main(arguments: list[str]) -> int:
         try:
             platform.remove()
             platform.cluster.up()
-            with progress.step("deploying Airflow"):
+            platform.change(own_logs)
+            with progress.step("deploying Airflow and its logs"):
                 platform.up()
-            with log_pipeline(platform) as logged, platform.airflow() as api:
-                print("\n".join(measure(logged, api, asked.rate, asked.seconds, progress)))
+            with platform.airflow() as api:
+                api.wait_for_dag(DAG)
+                print("\n".join(measure(Logged(platform), api, asked.rate, asked.seconds, progress)))
         except (Failure, AssertionError) as failure:
             print(f"{failure}\n{platform.output.getvalue()[-4000:]}", file=sys.stderr)
             return 1
