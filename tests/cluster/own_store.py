@@ -85,4 +85,4 @@ class OwnStore(StoreClient):
     def _makes_none(self) -> bool:
         # OpenSearch's own, a while longer: it would have the bootstrap's next requests refused.
         found = self.do("GET", "/_cluster/settings?flat_settings=true")
-        return found["persistent"].get("cluster.blocks.create_index") == "true"
+        return "true" in {kind.get("cluster.blocks.create_index") for kind in found.values()}
