@@ -56,13 +56,13 @@ class HpaAutoscale(SettingsModel):
 
 
 class KedaAutoscale(SettingsModel):
-    """As many workers as the waiting tasks ask for, down to none. By KEDA, which must be in the cluster."""
+    """As many workers as a queue's tasks ask for, down to none. By KEDA, which must be in the cluster."""
 
     kind: Literal["keda"]
     min: Annotated[int, Field(ge=0, le=500)] = 0
     max: Annotated[int, Field(ge=1, le=500)]
     tasks_per_worker: Annotated[int, Field(ge=1, le=1000)] | None = None
-    """Waiting tasks for each worker. None: as many as a worker runs at once."""
+    """Tasks for each worker. None: as many as a worker runs at once."""
     scale_down_seconds: Annotated[int, Field(ge=0, le=3600)] = 300
     polling_seconds: Annotated[int, Field(ge=1, le=600)] = 10
 

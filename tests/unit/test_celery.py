@@ -194,43 +194,6 @@ def test_results_are_kept_in_redis_and_never_in_the_database(broker: Tree, serve
     assert "/1" in held["results"] if broker["kind"] == "redis" else held["results"].endswith(":6379/0")
 
 
-def test_the_number_of_workers_is_left_to_the_autoscaler_where_there_is_one() -> None:
-    scaled = with_celery(
-        queues=[
-            {"name": "default", "autoscale": {"kind": "hpa", "max": 5}},
-            {**HEAVY, "autoscale": {"kind": "keda", "max": 3}},
-        ]
-    )
-    assert "replicas" not in workers(scaled)
-    assert "replicas" not in workers(scaled, "heavy")
-    hpa = scaled.one("HorizontalPodAutoscaler", "main-worker-default-autoscaler").inputs["spec"]
-    assert hpa["scaleTargetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "worker-default"}
-    assert (hpa["minReplicas"], hpa["maxReplicas"]) == (1, 5)
-    assert hpa["behavior"]["scaleDown"]["stabilizationWindowSeconds"] == 300
-    keda = scaled.one("ScaledObject", "main-worker-heavy-scaled-object").inputs["spec"]
-    assert (keda["minReplicaCount"], keda["maxReplicaCount"]) == (0, 3)
-    (trigger,) = keda["triggers"]
-    assert trigger["metadata"] == {
-        "address": "redis.airflow-main.svc.cluster.local:6379",
-        "listName": "heavy",
-        "listLength": "1",
-    }
-    login = scaled.one("TriggerAuthentication", "main-broker-authentication").inputs["spec"]
-    assert login["secretTargetRef"] == [{"parameter": "password", "name": "redis", "key": "password"}]
-    (rule,) = scaled.one("NetworkPolicy", "main-redis-access").inputs["spec"]["ingress"]
-    assert {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "keda"}}} in rule["from"]
-
-
-def test_keda_counts_the_messages_of_rabbitmq() -> None:
-    queues = [{"name": "default", "autoscale": {"kind": "keda", "max": 3}}]
-    scaled = with_celery(broker={"kind": "rabbitmq"}, queues=queues)
-    (trigger,) = scaled.one("ScaledObject", "main-worker-default-scaled-object").inputs["spec"]["triggers"]
-    assert trigger["type"] == "rabbitmq"
-    assert trigger["metadata"]["queueName"] == "default"
-    login = scaled.one("TriggerAuthentication", "main-broker-authentication").inputs["spec"]
-    assert login["secretTargetRef"] == [{"parameter": "host", "name": "broker", "key": "url"}]
-
-
 def test_a_queue_has_its_own_image_and_resources() -> None:
     own = {"repository": "registry.example.com/ml", "version": "v7"}
     resources = {"cpu": "3", "memory": "5Gi", "cpuLimit": "4", "memoryLimit": "6Gi"}

@@ -54,7 +54,7 @@ class HpaScale:
 
 @dataclass(frozen=True)
 class KedaScale:
-    """Workers by the number of messages that wait, by KEDA, which runs in the namespace ``operator``."""
+    """Workers by the number of messages, by KEDA, which runs in the namespace ``operator``."""
 
     least: int
     most: int

@@ -42,7 +42,9 @@ def make_broker(name: str, args: AirflowArgs, namespace: pulumi.Output[str], par
     if celery is None:
         return None
     operators = tuple({queue.scale.operator for queue in celery.queues if isinstance(queue.scale, KedaScale)})
-    results = redis.make_redis(name, celery.results, args, namespace, operators, parent) if celery.results else None
+    # Who counts messages has nothing to look for where there are only results.
+    counting = operators if isinstance(celery.broker, Redis) else ()
+    results = redis.make_redis(name, celery.results, args, namespace, counting, parent) if celery.results else None
     made: Sequence[pulumi.Resource] = results.resources if results else ()
     match celery.broker:
         case Redis():

@@ -32,6 +32,7 @@ def make_rabbitmq(
     """Makes the RabbitMQ of the Airflow ``name`` in ``namespace``."""
     assert args.celery is not None
     timeout_seconds = visibility_seconds(args.celery)
+    shows = asked.measured or bool(operators)
     answers: ProbeArgsDict = {"tcp_socket": {"port": "rabbitmq"}, "period_seconds": 10, "timeout_seconds": 5}
     container = Container(
         name="rabbitmq",
@@ -76,22 +77,24 @@ def make_rabbitmq(
         storage_class=asked.storage_class,
         grace_period_seconds=120,
         files=lambda password: {
-            "rabbitmq.conf": config(timeout_seconds, asked.measured),
+            "rabbitmq.conf": config(timeout_seconds, shows),
             "definitions.json": definitions(password),
-            "enabled_plugins": f"[{'rabbitmq_prometheus' if asked.measured else ''}].\n",
+            "enabled_plugins": f"[{'rabbitmq_prometheus' if shows else ''}].\n",
         },
         container=container,
+        counted_port=METRICS_PORT,
     )
     return server.make(name, args, namespace, operators, parent)
 
 
-def config(timeout_seconds: int, measured: bool = False) -> str:
+def config(timeout_seconds: int, shows: bool = False) -> str:
     """``rabbitmq.conf``. The definitions are read at each start, so a new password takes effect.
 
-    ``measured``: it shows figures of the whole node, not of each queue and connection, of which there is no end.
+    ``shows``: figures of the whole node, not of each queue and connection, of which there is no end; of queues only
+    to who asks for them (``/metrics/detailed``).
     """
     shown = f"prometheus.tcp.port = {METRICS_PORT}\nmanagement_agent.disable_metrics_collector = true\n"
-    metrics = shown if measured else ""
+    metrics = shown if shows else ""
     return f"""\
 listeners.tcp.default = {PORT}
 load_definitions = {_FOLDER}/definitions.json

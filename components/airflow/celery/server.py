@@ -55,6 +55,8 @@ class Server:
     container: Container
     beside: Sequence[Container] = ()
     """What shows its metrics, on the port ``metrics``."""
+    counted_port: int | None = None
+    """Where the pods of other namespaces count messages. None: where everybody else connects to."""
 
     def make(
         self,
@@ -90,7 +92,7 @@ class Server:
             metadata=metadata(self.kind, namespace, annotations={"pulumi.com/skipAwait": "true"}),
             spec={
                 "selector": chosen,
-                "ports": [{"name": self.kind, "port": self.port, "target_port": self.kind}],
+                "ports": [{"name": self.kind, "port": self.port, "target_port": self.kind}, *self._counted(operators)],
             },
             opts=child,
         )
@@ -129,6 +131,10 @@ class Server:
     def _restrict_access(
         self, name: str, namespace: pulumi.Output[str], operators: Sequence[str], child: pulumi.ResourceOptions
     ) -> None:
+        counting: list[kubernetes.networking.v1.NetworkPolicyPeerArgsDict] = [
+            {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": operator}}}
+            for operator in operators
+        ]
         kubernetes.networking.v1.NetworkPolicy(
             f"{name}-{self.kind}-access",
             metadata=metadata(self.kind, namespace),
@@ -139,13 +145,14 @@ class Server:
                     {
                         "from_": [
                             {"pod_selector": {"match_labels": dict(CLIENT_LABEL)}},
-                            *(
-                                {"namespace_selector": {"match_labels": {"kubernetes.io/metadata.name": operator}}}
-                                for operator in operators
-                            ),
+                            *(counting if self.counted_port is None else []),
                         ],
                         "ports": [{"protocol": "TCP", "port": self.port}],
                     },
+                    *(
+                        {"from_": counting, "ports": [{"protocol": "TCP", "port": port["port"]}]}
+                        for port in self._counted(operators)
+                    ),
                     *(
                         {
                             "from_": [{"namespace_selector": {"match_labels": dict(OWNER)}}, GOOGLES_COLLECTORS],
@@ -158,3 +165,9 @@ class Server:
             },
             opts=child,
         )
+
+    def _counted(self, operators: Sequence[str]) -> list[kubernetes.core.v1.ServicePortArgsDict]:
+        """The port for those who count, where there are any and it is another one."""
+        if self.counted_port is None or not operators:
+            return []
+        return [{"name": "counts", "port": self.counted_port, "target_port": self.counted_port}]

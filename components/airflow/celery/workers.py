@@ -11,7 +11,7 @@ from pulumi_kubernetes.core.v1 import ProbeArgsDict
 from pulumi_kubernetes.meta.v1 import ObjectMetaArgsDict
 
 from components.airflow.celery.args import Queue
-from components.airflow.celery.autoscaling import Autoscaling
+from components.airflow.celery.autoscaling import Autoscaling, counted_env
 from components.airflow.celery.broker import Broker
 from components.airflow.celery.configuration import LOG_SERVER_PORT
 from components.airflow.configuration import FILES_FOLDER
@@ -98,6 +98,8 @@ class Workers:
 
     def _pod(self, queue: Queue) -> Pod:
         blueprint = self.blueprint
+        celery = blueprint.args.celery
+        assert celery is not None
         alive: ProbeArgsDict = {
             "exec_": {"command": ["python", f"{FILES_FOLDER}/worker_alive.py", queue.name]},
             "timeout_seconds": 30,
@@ -116,6 +118,7 @@ class Workers:
                 # processes, the tasks too.
                 {"name": "DUMB_INIT_SETSID", "value": "0"},
                 *launch_env(blueprint.name, blueprint.args),
+                *counted_env(celery, queue),
             ],
             mounts=[FILES_MOUNT, TMP, *blueprint.logs.mounts, *blueprint.dags.mounts],
             startup_probe={**alive, "period_seconds": 5, "failure_threshold": START_SECONDS // 5},
