@@ -15,6 +15,7 @@ from ops.memory import mebi, memory_of
 from ops.reach import enter, port_forward_command, save_authority
 from ops.stack_file import ROOT
 from ops.target import Target, with_images
+from testbed.cluster import keda
 from testbed.progress import Failure, Progress
 
 PROOF = "example_sales_report"
@@ -31,6 +32,8 @@ def up(chosen: Target, progress: Progress, dag: str | None = None, source: Path 
         chosen.testbed.up()
         if scales_by_cpu(chosen.settings):
             chosen.testbed.serve_metrics()
+        if chosen.settings.cluster.keda_namespace == keda.NAMESPACE:
+            keda.install(chosen.testbed, progress)
     chosen = with_images(chosen, progress, source)
     with engine_on(chosen, progress) as engine, progress.step(f"pulumi up, stack {chosen.name}"):
         outcome = engine.up()

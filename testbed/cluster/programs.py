@@ -24,7 +24,7 @@ _DEBIAN_PACKAGES = (
     "util-linux",
 )
 
-_SOURCES = Path(__file__).parent
+SOURCES = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -65,13 +65,15 @@ def go_program(
     *,
     package: str = ".",
     tags: str = "",
+    module: str = "",
 ) -> Path:
-    """The static, stripped program of the Go module ``testbed/cluster/<name>``, built where it is not cached.
+    """The static, stripped program of the Go module ``testbed/cluster/<module>``, built where it is not cached.
 
-    ``package``: one that the module only names, where the program is somebody else's as it is.
+    ``package``: one that the module only names, where the program is somebody else's as it is. ``module``: by default
+    it has the program's ``name``.
     """
     compiler = go(progress)
-    source = _SOURCES / name
+    source = SOURCES / (module or name)
 
     def build(folder: Path) -> None:
         run(
