@@ -36,7 +36,7 @@ def scaling(broker: str) -> Change:
         config["airflows"][0] |= {
             "executor": "CeleryExecutor",
             "celery": {"broker": {"kind": broker}, "longestTaskSeconds": 600, "queues": [queue]},
-            # Tasks wait for a worker, and run, for longer than their tokens last.
+            # Tasks run for longer than their tokens last.
             "extra": {"config": {"execution_api": {"jwt_expiration_time": str(TOKEN_SECONDS)}}},
         }
 
