@@ -10,6 +10,7 @@ from ops.airflow_api import AirflowApi
 from ops.way_in import way_in_problems
 from testbed.progress import Failure
 from tests.cluster.identity_provider import ISSUER, Provider, Visitor, identity_provider
+from tests.cluster.looks import uids
 from tests.cluster.platform import Platform
 from tests.cluster.way_in import Answer, ask, door_of, token_of
 
@@ -104,10 +105,11 @@ def test_a_provider_that_is_down_is_named_by_status(platform: Platform, provider
     assert said.startswith(f"airflows.main.signIn: {ISSUER[:-1]}9 does not answer")
 
 
-def test_a_client_that_is_taken_away_is_locked_out(platform: Platform, provider: Provider) -> None:
-    login = platform.view().secret("airflow-main", "client-etl")
+def test_a_client_that_is_taken_away_is_locked_out_and_nothing_restarts(platform: Platform, provider: Provider) -> None:
+    login, before = platform.view().secret("airflow-main", "client-etl"), uids(platform, "airflow-main")
     with platform.changed(lambda tree: tree["airflows"][0].update(apiClients=[])):
         platform.up()
     with pytest.raises(Failure, match="does not accept the password"):
         AirflowApi(door_of(platform), login["username"], login["password"]).log_in()
     platform.up()
+    assert uids(platform, "airflow-main") == before
