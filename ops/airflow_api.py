@@ -15,6 +15,8 @@ POLL_SECONDS = 1.0
 ANSWER_SECONDS = 30.0
 NOT_FOUND = 404
 SERVER_ERROR = 500
+PATIENCE_SECONDS = 60.0
+"""Who waits for something minds no answer, and no 502 of a way in whose api-server is not ready, for as long."""
 FINISHED = ("success", "failed")
 
 
@@ -94,7 +96,7 @@ class AirflowApi:
     def wait_for_dag(self, dag_id: str, deadline_seconds: float = 120) -> None:
         """Until the dag-processor has read the DAG. Says so if its file does not import."""
         end = time.monotonic() + deadline_seconds
-        while dag_id not in {dag["dag_id"] for dag in self.get("/dags?limit=1000")["dags"]}:
+        while dag_id not in {dag["dag_id"] for dag in self.get("/dags?limit=1000", PATIENCE_SECONDS)["dags"]}:
             errors = self.import_errors()
             if errors or time.monotonic() > end:
                 listed = "".join(f"\n  - {file}: {error}" for file, error in errors.items())
@@ -113,9 +115,9 @@ class AirflowApi:
             body["conf"] = conf
         return str(self.post(f"/dags/{dag_id}/dagRuns", body)["dag_run_id"])
 
-    def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
+    def run(self, dag_id: str, run_id: str, patience_seconds: float = 0) -> dict[str, Any]:
         """The DAG run as the API describes it."""
-        found: dict[str, Any] = self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
+        found: dict[str, Any] = self.get(f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}", patience_seconds)
         return found
 
     def latest_run(self, dag_id: str) -> dict[str, Any] | None:
@@ -128,10 +130,10 @@ class AirflowApi:
             raise
         return next((run for run in runs if run["state"] in FINISHED), None)
 
-    def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+    def tasks(self, dag_id: str, run_id: str, patience_seconds: float = 0) -> list[dict[str, Any]]:
         """The run's task instances."""
         path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances?limit=1000"
-        found: list[dict[str, Any]] = self.get(path)["task_instances"]
+        found: list[dict[str, Any]] = self.get(path, patience_seconds)["task_instances"]
         return found
 
     def wait_for_run(
@@ -143,8 +145,8 @@ class AirflowApi:
     ) -> dict[str, Any]:
         """The run when it has ended, whichever way. ``note`` is told how far it is."""
         end = time.monotonic() + deadline_seconds
-        while (run := self.run(dag_id, run_id))["state"] not in FINISHED:
-            states = [task["state"] or "waiting" for task in self.tasks(dag_id, run_id)]
+        while (run := self.run(dag_id, run_id, PATIENCE_SECONDS))["state"] not in FINISHED:
+            states = [task["state"] or "waiting" for task in self.tasks(dag_id, run_id, PATIENCE_SECONDS)]
             summary = ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states)))
             note(f"{run_id}: {summary}")
             if time.monotonic() > end:

@@ -34,7 +34,7 @@ class Answers(BaseHTTPRequestHandler):
             return
         self.send_response(200)
         self.end_headers()
-        self.wfile.write(b"{}")
+        self.wfile.write(b'{"state": "success"}' if "/dagRuns/" in self.path else b"{}")
 
     do_POST = do_GET  # noqa: N815 (http.server looks for it by this name)
 
@@ -78,3 +78,12 @@ def test_with_patience_it_is_asked_until_it_answers(busy: Busy, monkeypatch: pyt
     monkeypatch.setattr(airflow_api, "POLL_SECONDS", 0.01)
     assert AirflowApi(busy.url, "", "").get("/dags", patience_seconds=10) == {}
     assert busy.heard == ["GET /api/v2/dags"] * 4
+
+
+@pytest.mark.parametrize("busy", [3], indirect=True)
+def test_who_waits_for_a_run_does_not_mind_an_api_server_that_does_not_answer_for_a_while(
+    busy: Busy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(airflow_api, "POLL_SECONDS", 0.01)
+    assert AirflowApi(busy.url, "", "").wait_for_run("one", "first") == {"state": "success"}
+    assert len(busy.heard) == 4
