@@ -9,7 +9,6 @@ from kubernetes import client
 
 from ops.airflow_api import AirflowApi
 from testbed.cluster import keda
-from testbed.progress import Failure
 from tests.cluster.looks import wait_until
 from tests.cluster.platform import Change, Platform
 
@@ -41,14 +40,6 @@ def scaling(broker: str) -> Change:
         }
 
     return change
-
-
-def test_without_keda_an_up_says_what_is_missing(platform: Platform) -> None:
-    with platform.changed(scaling("redis")), pytest.raises(Failure) as raised:
-        platform.up()
-    said = str(raised.value)
-    assert "the cluster serves no keda.sh/v1alpha1" in said
-    assert "create its CustomResourceDefinition first" in said
 
 
 @pytest.fixture(scope="module")
