@@ -32,6 +32,7 @@ from tests.cluster.neighbours import (
     reached_by_task,
 )
 from tests.cluster.platform import STACK, Platform
+from tests.cluster.way_in import ask, door_of, token_of
 
 pytestmark = pytest.mark.cluster
 ODD_PASSWORD = "p@ss $HOME ~%(x)s'\"\\;:/?#[]ü"
@@ -176,6 +177,16 @@ def test_a_second_airflow_with_the_local_executor_runs_dags_and_neither_reaches_
             ["python", "-c", f"import psycopg2; psycopg2.connect({server + '/' + database!r}); print('fine')"],
         )
         assert expected in said, (database, said)
+
+
+def test_who_is_administrator_of_the_first_one_is_nobody_in_the_second(platform: Platform) -> None:
+    token = token_of(door_of(platform), platform.view().secret("airflow-main", "admin"))
+    said = {
+        name: ask(door_of(platform, name), "/api/v2/dags", Authorization=f"Bearer {token}").status
+        for name in ("main", "other")
+    }
+    assert said["main"] == 200
+    assert said["other"] in {401, 403}
 
 
 def test_no_pod_of_the_first_one_reaches_the_second_and_all_reach_what_is_their_own(platform: Platform) -> None:

@@ -49,10 +49,10 @@ def ask(door: Door, path: str, method: str = "GET", body: bytes | None = None, *
     opener = urllib.request.build_opener(Stay, *door.handlers())
     try:
         with opener.open(request, timeout=30) as found:
-            return Answer(found.status, dict(found.headers), found.read().decode())
+            return Answer(found.status, dict(found.headers), found.read().decode(errors="replace"))
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(error.code, dict(error.headers), error.read().decode())
+            return Answer(error.code, dict(error.headers), error.read().decode(errors="replace"))
 
 
 def token_of(door: Door, login: Mapping[str, str]) -> str:
