@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import Message
 from typing import Any
 
 from kubernetes import client
@@ -27,8 +28,13 @@ class Answer:
     """What a request got."""
 
     status: int
-    headers: dict[str, str]
+    headers: Message
     text: str
+
+    @property
+    def cookies(self) -> str:
+        """What it asks the browser to keep, a line each."""
+        return "\n".join(self.headers.get_all("Set-Cookie", []))
 
 
 def door_of(platform: Platform, airflow: str = "main") -> Door:
@@ -49,10 +55,10 @@ def ask(door: Door, path: str, method: str = "GET", body: bytes | None = None, *
     opener = urllib.request.build_opener(Stay, *door.handlers())
     try:
         with opener.open(request, timeout=30) as found:
-            return Answer(found.status, dict(found.headers), found.read().decode(errors="replace"))
+            return Answer(found.status, found.headers, found.read().decode(errors="replace"))
     except urllib.error.HTTPError as error:
         with error:
-            return Answer(error.code, dict(error.headers), error.read().decode(errors="replace"))
+            return Answer(error.code, error.headers, error.read().decode(errors="replace"))
 
 
 def token_of(door: Door, login: Mapping[str, str]) -> str:

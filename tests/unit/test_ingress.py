@@ -136,6 +136,13 @@ def test_a_browser_keeps_to_https_for_as_long_as_the_setting_says() -> None:
     assert (data["hsts"], data["hsts-max-age"]) == ("true", "172800")
 
 
+def test_a_request_may_be_as_large_as_the_setting_says_and_an_answer_as_slow_as_a_large_log_is() -> None:
+    data = deployed(change=way_in(requestMib=3)).one("ConfigMap", "ingress-config").inputs["data"]
+    assert data["client-max-body-size"] == "3m"
+    assert {data[f"proxy-{step}-timeout"] for step in ("read", "send")} == {"300s"}
+    assert data["proxy-connect-timeout"] == "10s"
+
+
 def test_several_controllers_lie_apart_and_go_one_by_one() -> None:
     recorded = deployed(change=way_in(replicas=2, mostReplicas=5))
     assert recorded.one("PodDisruptionBudget", "ingress-budget")
