@@ -54,6 +54,7 @@ OWNED: Mapping[tuple[str, str], str] = {
     ("elasticsearch", "write_to_es"): _LOGS,
     ("elasticsearch", "es_compat_with"): _LOGS,
     ("elasticsearch", "frontend"): _LOGS,
+    ("elasticsearch_configs", "ca_certs"): _LOGS,
 }
 """Options that are the platform's, and what to do instead."""
 DEFAULTS = frozenset(
@@ -67,6 +68,8 @@ DEFAULTS = frozenset(
         ("common.io", "xcom_objectstorage_path"),
         ("common.io", "xcom_objectstorage_threshold"),
         ("common.io", "xcom_objectstorage_compression"),
+        ("elasticsearch_configs", "max_retries"),
+        ("elasticsearch_configs", "request_timeout"),
         ("usage_data_collection", "enabled"),
         ("metrics", "statsd_on"),
         ("metrics", "statsd_host"),

@@ -41,7 +41,8 @@ def test_nothing_but_the_exporters_runs_here(watched: Recording) -> None:
 
 def test_google_asks_every_port_that_shows_metrics_in_every_namespace_that_is_measured(watched: Recording) -> None:
     found = watched.of("PodMonitoring")
-    assert {one.inputs["metadata"]["namespace"] for one in found.values()} == {"airflow-main", "ingress", "database"}
+    namespaces = {one.inputs["metadata"]["namespace"] for one in found.values()}
+    assert namespaces == {"airflow-main", "ingress", "database", "logs", "log-store"}
     for one in found.values():
         # The label `job`, which alerts ask for.
         assert one.inputs["metadata"]["name"] == "pods"

@@ -18,8 +18,9 @@ KINDS = ("Deployment", "StatefulSet", "DaemonSet")
 def everything(tree: Tree) -> None:
     """All parts that have metrics, brokers aside."""
     tree["airflows"][0]["pooler"] = {"enabled": True}
-    tree["logs"] = {"kind": "given", "url": "https://logs.example.com:9200", "components": True}
-    tree["logsPassword"] = "hush"
+    if "logs" not in tree:
+        tree["logs"] = {"kind": "given", "url": "https://logs.example.com:9200", "components": True}
+        tree["logsPassword"] = "hush"
 
 
 def with_broker(kind: str) -> Callable[[Tree], None]:
@@ -57,7 +58,8 @@ STACKS: list[tuple[str, Callable[[Tree], None], set[str]]] = [
     ("local", with_log_store, {"log-store-exporter exporter", "logs-fluentd fluentd"}),
     # By git-sync, to Cloud SQL, with dev stacks' databases made on it.
     ("dev", everything, {"main-dag-processor git-sync", "database-desk-desk cloud-sql-proxy"}),
-    ("prod", everything, {"main-pgbouncer cloud-sql-proxy", "metrics-grafana grafana"}),
+    # With an Elasticsearch of its own.
+    ("prod", everything, {"main-pgbouncer cloud-sql-proxy", "metrics-grafana grafana", "log-store-exporter exporter"}),
 ]
 
 
