@@ -17,6 +17,13 @@ OURS = "app.kubernetes.io/part-of=airflow-platform"
 TIMEOUT_SECONDS = 10
 
 
+def client_of(target: Target) -> client.ApiClient:
+    """A client of the API of ``target``'s cluster. Raises ConfigException or OSError where no way to it is known."""
+    return config.new_client_from_config(
+        config_file=str(target.kubeconfig) if target.kubeconfig else None, context=target.context
+    )
+
+
 class ClusterView:
     """The cluster of ``target``. Every method raises Failure where it can't be reached."""
 
@@ -24,9 +31,7 @@ class ClusterView:
         self._target = target
         self._where = f"context '{target.context}' of {target.kubeconfig or 'your kubeconfig'}"
         try:
-            api = config.new_client_from_config(
-                config_file=str(target.kubeconfig) if target.kubeconfig else None, context=target.context
-            )
+            api = client_of(target)
             self._core, self._batch = client.CoreV1Api(api), client.BatchV1Api(api)
             self._apps, self._networking = client.AppsV1Api(api), client.NetworkingV1Api(api)
         except (ConfigException, OSError) as error:

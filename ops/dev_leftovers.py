@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
 from components.airflow.secrets import role_of
 from components.desk import REQUESTS_NAMESPACE, STATUS
 from components.workload import OWNER
+from ops.cluster_view import client_of
 from ops.target import Target
 from testbed.progress import Failure, Progress
 
@@ -30,9 +31,7 @@ class Leftovers:
         self._base = base
         self._progress = progress
         try:
-            api = config.new_client_from_config(
-                config_file=str(base.kubeconfig) if base.kubeconfig else None, context=base.context
-            )
+            api = client_of(base)
         except (ConfigException, OSError) as error:
             raise Failure(f"no way to the cluster of {base.name}: {error}\nMend: bring the base up.") from None
         self._core, self._apps, self._batch = client.CoreV1Api(api), client.AppsV1Api(api), client.BatchV1Api(api)

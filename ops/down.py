@@ -39,7 +39,6 @@ def destroy(engine: Engine, on: Target, progress: Progress, let_go: Callable[[Ta
         raise Failure(
             f"stack {on.name}: dev stacks stand on it: {', '.join(standing)}. Nothing was deleted.\nMend: {mend}."
         )
-    engine.rehearse_destroy()
     resources = json.loads(engine.exported())["deployment"].get("resources", [])
     of_type = {kind: [one["urn"] for one in resources if one["type"] == kind] for kind in (CLUSTER, IN_CLUSTER)}
     if on.made_here and of_type[CLUSTER]:
@@ -47,6 +46,8 @@ def destroy(engine: Engine, on: Target, progress: Progress, let_go: Callable[[Ta
         if of_type[IN_CLUSTER]:
             with progress.step(f"pulumi destroy, stack {on.name}: what is in the cluster"):
                 engine.destroy(targets=of_type[IN_CLUSTER])
+        else:  # an earlier run came so far
+            engine.rehearse_destroy()
         with progress.step("waiting for the cluster's disks and load balancers to go"):
             let_go(on, progress)
     with progress.step(f"pulumi destroy, stack {on.name}"):

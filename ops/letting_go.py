@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import HTTPError
 
-from ops.cluster_view import TIMEOUT_SECONDS
+from ops.cluster_view import TIMEOUT_SECONDS, client_of
 from ops.target import Target
 from testbed.progress import Failure, Progress
 
@@ -30,10 +30,7 @@ def let_go(on: Target, progress: Progress) -> None:
     Retain stays on purpose, and is named.
     """
     try:
-        api = config.new_client_from_config(
-            config_file=str(on.kubeconfig) if on.kubeconfig else None, context=on.context
-        )
-        _empty(client.CoreV1Api(api), progress)
+        _empty(client.CoreV1Api(client_of(on)), progress)
     except (ConfigException, OSError, HTTPError) as error:
         raise Failure(f"no way to the cluster of {on.name}: {error}\n{_by_hand(on)}") from None
     except client.ApiException as error:

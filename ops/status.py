@@ -10,7 +10,7 @@ from ops.alerts import firing_alerts
 from ops.cluster_view import ClusterView, trouble
 from ops.cron_state import CronState, cron_states, made_by, runs_of_cron_jobs
 from ops.logs import log_problems
-from ops.memory import mebi, memory_of
+from ops.memory import by_namespace, mebi
 from ops.reach import enter
 from ops.repositories import repository_problems
 from ops.routes import route_problems
@@ -31,7 +31,7 @@ def status(chosen: Target) -> bool:
     print(f"Stack {chosen.name}, cluster {chosen.context}")
     wrong = _print_parts(pods, crons, memory)
     if memory:
-        total = sum(memory_of(chosen, pods).values())
+        total = sum(by_namespace(memory, pods).values())
         print(f"\n  memory of all pods together, database included: {mebi(total)}")
     if chosen.testbed:
         for airflow in chosen.settings.airflows:

@@ -49,7 +49,7 @@ def up(chosen: Target, progress: Progress, dag: str | None = None, source: Path 
         else None
     )
     seconds = time.monotonic() - began
-    print(summary(chosen, airflows, run, seconds, memory_of(chosen, ClusterView(chosen).pods())))
+    print(summary(chosen, airflows, run, seconds, memory_of(chosen)))
 
 
 def _proof(

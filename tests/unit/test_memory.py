@@ -3,17 +3,12 @@
 from types import SimpleNamespace
 from typing import Any, cast
 
-from ops.memory import mebi, memory_of
+from ops.memory import by_namespace, mebi, memory_of
 from ops.target import Target
 
 
 def pod(namespace: str, name: str) -> Any:
     return SimpleNamespace(metadata=SimpleNamespace(namespace=namespace, name=name))
-
-
-def used(testbed: Any) -> dict[str, int]:
-    pods = [pod("log-store", "elasticsearch-0"), pod("airflow-main", "scheduler"), pod("airflow-main", "triggerer")]
-    return memory_of(cast(Target, SimpleNamespace(testbed=testbed)), pods)
 
 
 def test_memory_is_of_the_stacks_own_pods_by_namespace_with_the_most_first() -> None:
@@ -23,7 +18,8 @@ def test_memory_is_of_the_stacks_own_pods_by_namespace_with_the_most_first() -> 
         ("log-store", "elasticsearch-0"): 900 * 2**20,
         ("kube-system", "coredns"): 20 * 2**20,
     }
-    made = used(SimpleNamespace(pod_memory=lambda: found))
+    pods = [pod("log-store", "elasticsearch-0"), pod("airflow-main", "scheduler"), pod("airflow-main", "triggerer")]
+    made = by_namespace(found, pods)
     assert [(name, mebi(size)) for name, size in made.items()] == [
         ("log-store", "900 MiB"),
         ("airflow-main", "500 MiB"),
@@ -31,4 +27,4 @@ def test_memory_is_of_the_stacks_own_pods_by_namespace_with_the_most_first() -> 
 
 
 def test_nothing_is_said_of_a_cluster_that_is_not_this_machines() -> None:
-    assert used(None) == {}
+    assert memory_of(cast(Target, SimpleNamespace(testbed=None))) == {}

@@ -49,7 +49,6 @@ class Figures:
     def __init__(self) -> None:
         self.read = self.refused = self.retries = 0
         self.failing_since: float | None = None
-        self.failure = ""
 
     @property
     def text(self) -> str:
