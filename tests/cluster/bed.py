@@ -3,12 +3,28 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from testbed.cluster import images
 from testbed.cluster.cluster import Cluster
+from testbed.progress import Progress
 
 NAME = "test-bed"
+
+
+@contextmanager
+def fresh_cluster(name: str, progress: Progress) -> Iterator[Cluster]:
+    """One of that name with nothing in it but the tests' image; nothing of it is left afterwards."""
+    cluster = Cluster(name, progress)
+    try:
+        cluster.down(delete=True)
+        cluster.up()
+        cluster.load_image(images.test_image(progress)[1])
+        yield cluster
+    finally:
+        cluster.down(delete=True)
 
 
 class Answer(NamedTuple):

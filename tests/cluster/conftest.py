@@ -9,7 +9,7 @@ import pytest
 from testbed.cluster import images
 from testbed.cluster.cluster import Cluster
 from testbed.progress import Progress
-from tests.cluster.bed import NAME, a_claim, a_pod, a_service, ready, succeed
+from tests.cluster.bed import NAME, a_claim, a_pod, a_service, fresh_cluster, ready, succeed
 from tests.cluster.platform import Platform
 
 
@@ -42,14 +42,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 @pytest.fixture(scope="module")
 def shared_cluster(progress: Progress) -> Iterator[Cluster]:
-    cluster = Cluster(NAME, progress)
-    try:
-        cluster.down(delete=True)
-        cluster.up()
-        cluster.load_image(images.test_image(progress)[1])
+    with fresh_cluster(NAME, progress) as cluster:
         yield cluster
-    finally:
-        cluster.down(delete=True)
 
 
 @pytest.fixture

@@ -17,11 +17,11 @@ import pulumi_random as random
 import pytest
 from pulumi import automation
 
-from testbed.cluster import images
 from testbed.cluster.cluster import Cluster
 from testbed.engine.choice import Operation, Purpose
 from testbed.engine.session import Engine, engine
 from testbed.progress import Progress
+from tests.cluster.bed import fresh_cluster
 
 pytestmark = pytest.mark.cluster
 NAME = "test-standin"
@@ -30,19 +30,8 @@ MUTABLE = {"enable_config_map_mutable": True, "enable_secret_mutable": True}
 
 @pytest.fixture(scope="module")
 def cluster(progress: Progress) -> Iterator[Cluster]:
-    made = Cluster(NAME, progress)
-    try:
-        made.down(delete=True)
-        made.up()
-        made.load_image(images.test_image(progress)[1])
+    with fresh_cluster(NAME, progress) as made:
         yield made
-    finally:
-        made.down(delete=True)
-
-
-@pytest.fixture(scope="module")
-def image(progress: Progress) -> str:
-    return images.test_image(progress)[0]
 
 
 @pytest.fixture(scope="module")
